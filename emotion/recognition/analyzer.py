@@ -97,8 +97,11 @@ class Analyzer:
     def _label(
         self, image: NDArray[np.uint8], classified: tuple[ClassifiedFace, ...], settings: AnalyzerSettings
     ) -> tuple[Face, ...]:
-        faces = label_faces(classified, settings.min_confidence)
-        return add_features(to_gray(image), faces, self.detector.crop_geometry) if settings.features else faces
+        if settings.features:
+            faces = tuple(item.face for item in classified)
+            described = add_features(to_gray(image), faces, self.detector.crop_geometry)
+            classified = tuple(item._replace(face=face) for item, face in zip(classified, described, strict=True))
+        return label_faces(classified, settings.min_confidence)
 
     def classify_all(
         self, image: ImageSource, settings: AnalyzerSettings, *, tta: bool = False
