@@ -37,10 +37,10 @@ def test_the_latest_values_are_told_to_screen_readers() -> None:
 
 
 def test_nothing_is_drawn_without_movements() -> None:
-    assert format_curves([]) == ""
-    assert format_curves([(-0.2, make_result(None))]) == ""
+    assert "svg" not in format_curves([])
+    assert "svg" not in format_curves([(-0.2, make_result(None))])
     face = Face(Box(0, 0, 9, 9), 0.9, track_id=1)
-    assert format_curves([(-0.2, FrameResult(0, 0.0, (face,)))]) == ""
+    assert "svg" not in format_curves([(-0.2, FrameResult(0, 0.0, (face,)))])
 
 
 def test_the_number_of_lanes_is_limited() -> None:

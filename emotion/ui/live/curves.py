@@ -14,6 +14,7 @@ from emotion.movements import measure_curves
 from emotion.ui.live.ribbon import MAX_GAP_SECONDS, NAME_PX, group_by_track
 
 MAX_LANES: Final = 3  # of the faces that came first; more would push the controls off the screen
+_EMPTY: Final = "<div></div>"
 _LANE_PX: Final = 44
 _WIDTH, _HEIGHT = 300.0, 100.0  # of the drawing, which is stretched to its lane
 _MARGIN: Final = 6.0  # of the drawing, so that a line at 0 or 1 is not cut
@@ -35,7 +36,7 @@ _STYLES: Final = {
 
 
 def format_curves(results: Iterable[tuple[float, FrameResult]]) -> str:
-    """Format the curves of the first `MAX_LANES` faces; "" where no face has movements.
+    """Format the curves of the first `MAX_LANES` faces; an empty element where no face has movements.
 
     Args:
         results: Results of the last 30 seconds, each with its time in seconds before now.
@@ -46,7 +47,7 @@ def format_curves(results: Iterable[tuple[float, FrameResult]]) -> str:
         if any(values for _, values in curves):
             lanes.append(_format_lane(track_id, curves))
     if not lanes:
-        return ""
+        return _EMPTY
     legend = "".join(_format_legend_entry(name, style) for name, style in _STYLES.items())
     return (
         f'<div style="font-size:13px">{"".join(lanes[:MAX_LANES])}'

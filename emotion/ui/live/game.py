@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
-from html import escape
 from typing import Final
 
 import streamlit as st
 
-from emotion.expressions import get_style
 from emotion.live.game import MAX_POINTS, MirrorGame, Phase, choose_challenges
 from emotion.live.game_card import render_game_card
 from emotion.media.image_reader import encode_png
 from emotion.ui import components, messages, session
+from emotion.ui.live import game_panel
 from emotion.ui.live.controller import LiveController
 
 INTERVAL: Final = 0.25  # seconds between two updates of the panel
@@ -44,7 +43,7 @@ def show_panel(live: LiveController, shown_result: MirrorGame | None) -> None:
             now = _now()
             if game.advance(now, live.session.state()):
                 live.calibrate()
-            st.html(_format_panel(game, now))
+            st.html(game_panel.format_panel(game, now))
         _show_buttons(live, game)
     if _find_result(live) is not shown_result:
         st.rerun()
@@ -110,37 +109,3 @@ def _start(live: LiveController) -> None:
 
 def _end() -> None:
     state.pop(_GAME_KEY, None)
-
-
-def _format_panel(game: MirrorGame, now: float) -> str:
-    """Format the request, the countdown or the points, and the points so far."""
-    seconds = max(1, round(game.seconds_left(now)))
-    challenge = game.current.challenge
-    title, large = {
-        Phase.WAITING: ("Look at the camera", ""),
-        Phase.NEUTRAL: ("Relax your face", f"{seconds}"),
-        Phase.READY: (challenge.prompt, f"{seconds}"),
-        Phase.SHOW: (challenge.prompt, "Now"),
-        Phase.SCORE: (challenge.prompt, f"{game.current.points or 0}"),
-        Phase.DONE: ("Done", f"{game.total}"),
-    }[game.phase]
-    share = {Phase.SHOW: game.value, Phase.SCORE: (game.current.points or 0) / MAX_POINTS}.get(game.phase, 0.0)
-    color = get_style(challenge.name).color
-    points = "".join(_format_chip(number, round_.points) for number, round_ in enumerate(game.rounds, 1))
-    return (
-        '<div style="padding:18px;border-radius:10px;border:1px solid #80808080">'
-        f'<div style="font-size:14px">Round {game.round_number} of {len(game.rounds)}</div>'
-        f'<div role="status" style="font-size:28px;font-weight:700;line-height:1.25">{escape(title)}</div>'
-        f'<div style="font-size:52px;font-weight:700;line-height:1.3;height:70px">{escape(large)}</div>'
-        '<div style="height:16px;border-radius:8px;background:#80808040;overflow:hidden">'
-        f'<div style="height:16px;width:{100 * share:.0f}%;background:{color}"></div></div>'
-        f'<div style="display:flex;flex-wrap:wrap;gap:6px;margin-top:14px">{points}</div></div>'
-    )
-
-
-def _format_chip(number: int, points: int | None) -> str:
-    text = "–" if points is None else str(points)
-    return (
-        '<span style="min-width:44px;padding:2px 8px;border-radius:8px;text-align:center;border:1px solid #80808080" '
-        f'aria-label="Round {number}: {"not played" if points is None else f"{points} points"}">{text}</span>'
-    )

@@ -142,8 +142,10 @@ def _show_live_state(controller: LiveController, history_slot: DeltaGenerator) -
         live_cards.show_cards(live_state, options.mirror)
         results = live_state.recent_results
         has_curves = options.draw_points and not options.anonymize
-        with history_slot:
-            st.html(ribbon.format_ribbon(results) + (curves.format_curves(results) if has_curves else ""))
+        with history_slot.container():
+            st.html(ribbon.format_ribbon(results))
+            if has_curves:
+                st.html(curves.format_curves(results))
 
 
 def _show_buttons(controller: LiveController, shown_items: object, is_game: bool) -> None:
