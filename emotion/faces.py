@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cmath
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -91,6 +92,13 @@ class Landmarks:
         """Multiply the coordinates by `scale`, then add (dx, dy) pixels."""
         points = (self.right_eye, self.left_eye, self.nose, self.mouth_right, self.mouth_left)
         return Landmarks(*((x * scale + dx, y * scale + dy) for x, y in points))
+
+    def rotate(self, degrees: float, center: tuple[float, float]) -> Landmarks:
+        """Rotate clockwise in the image around `center` (x, y)."""
+        turn, origin = cmath.rect(1.0, math.radians(degrees)), complex(*center)
+        points = (self.right_eye, self.left_eye, self.nose, self.mouth_right, self.mouth_left)
+        rotated = [(complex(*point) - origin) * turn + origin for point in points]
+        return Landmarks(*((point.real, point.imag) for point in rotated))
 
     @property
     def roll_degrees(self) -> float:

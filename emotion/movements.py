@@ -169,9 +169,6 @@ MIRRORED_POINTS: Final = (
 )
 RIGHT_EYE: Final = slice(36, 42)  # of the person
 LEFT_EYE: Final = slice(42, 48)
-NOSE_TIP: Final = 30
-MOUTH_RIGHT: Final = 48  # corners
-MOUTH_LEFT: Final = 54
 # Lines that connect the points of one part, to draw the outline of a face.
 OUTLINES: Final = (
     tuple(range(0, 17)),

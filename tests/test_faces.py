@@ -20,7 +20,7 @@ from emotion.expressions import (
     legend_order,
     normalize_label,
 )
-from emotion.faces import Box, Face, FrameResult, Landmarks, Scores
+from emotion.faces import Box, Face, FaceFeatures, FrameResult, Landmarks, Scores
 
 numbers = st.floats(-1e4, 1e4, allow_nan=False, width=32)
 boxes = st.builds(lambda x, y, w, h: Box(x, y, x + w, y + h), numbers, numbers, *[st.floats(0.5, 1e3, width=32)] * 2)
@@ -295,3 +295,17 @@ def test_a_face_moves_with_its_points() -> None:
     assert (moved.box, moved.track_id, moved.detection_score) == (Box(10, 22, 18, 30), 7, 0.9)
     assert moved.landmarks == Landmarks((12, 24), (16, 24), (14, 26), (12, 28), (16, 28))
     assert Face(Box(0, 1, 4, 5), 0.9).scale_and_translate(1, 1).landmarks is None
+
+
+def test_landmarks_are_rotated_clockwise() -> None:
+    landmarks = rolled(10)
+    turned = landmarks.rotate(25, (5, 7))
+    assert turned.roll_degrees == pytest.approx(35)
+    assert turned.yaw_ratio == pytest.approx(landmarks.yaw_ratio)
+    assert Landmarks((2, 0), (4, 0), (3, 1), (2, 2), (4, 2)).rotate(90, (0, 0)).right_eye == pytest.approx((0, 2))
+
+
+def test_features_move_with_their_box() -> None:
+    features = FaceFeatures(((10, 10), (20, 30)), (0.1, 0.1), None, {}, 0.9)
+    moved = features.move(Box(0, 0, 40, 40), Box(100, 50, 120, 70))
+    assert moved.points == ((105, 55), (110, 65))

@@ -40,6 +40,15 @@ def describe_classified(
     return tuple(item._replace(face=face) for item, face in zip(classified_faces, described, strict=True))
 
 
+def estimate_tilts(gray: NDArray[np.uint8], faces: tuple[Face, ...], geometry: CropGeometry) -> NDArray[np.float64]:
+    """Return the tilts of faces in degrees, see `FeaturesNetwork.estimate_tilts`; the network is loaded for some only.
+
+    Raises:
+        ModelError: There is no usable features network.
+    """
+    return load_default_network().estimate_tilts(gray, faces, geometry) if faces else np.zeros(0)
+
+
 @lru_cache(maxsize=1)
 def load_default_network() -> FeaturesNetwork:
     """Load the default features network; a model that is installed later is used by the next process.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ from emotion.recognition.onnx_session import load_session
 MAX_POINT_ERROR: Final = 0.15
 MIN_CERTAINTY: Final = 0.5  # of a face whose pose and movements are shown
 _MIN_EYE_DISTANCE: Final = 0.1  # sides of the crop, of a head in profile
+Number = TypeVar("Number", float, NDArray[np.float64])
 
 
 class CropFeatures(NamedTuple):
@@ -119,6 +120,21 @@ class FeaturesNetwork:
         seen = self.predict(crop_faces(gray, faces, geometry, self.input_size))
         return tuple(self._place(seen, index, face, geometry) for index, face in enumerate(faces))
 
+    def estimate_tilts(
+        self, gray: NDArray[np.uint8], faces: tuple[Face, ...], geometry: CropGeometry
+    ) -> NDArray[np.float64]:
+        """Estimate the tilts of the faces of an image; arguments as in `describe_faces`.
+
+        Returns:
+            The clockwise rotation of the line through the eyes in degrees (n,), NaN where a certainty is below 0.5.
+        """
+        seen = self.predict(crop_faces(gray, faces, geometry, self.input_size))
+        eyes = seen.points[:, LEFT_EYE].mean(1) - seen.points[:, RIGHT_EYE].mean(1)
+        certainty = compute_certainty(seen.point_errors.mean(1) / _measure_lengths(eyes)) * seen.face_probs
+        tilts = np.degrees(np.arctan2(eyes[:, 1], eyes[:, 0]))
+        tilts += [get_roll_correction(face.landmarks) for face in faces]
+        return np.where(certainty >= MIN_CERTAINTY, tilts, np.nan)
+
     def _place(self, seen: CropFeatures, index: int, face: Face, geometry: CropGeometry) -> FaceFeatures:
         """Return the features of a face in pixels of the image."""
         roll = get_roll_correction(face.landmarks)
@@ -139,10 +155,14 @@ class FeaturesNetwork:
 
 def measure_eye_distance(points: NDArray[np.float64]) -> float:
     """Return the distance of the middles of the eyes of points (68, 2), at least a tenth of the crop."""
-    between = points[LEFT_EYE].mean(0) - points[RIGHT_EYE].mean(0)
-    return max(_MIN_EYE_DISTANCE, float(np.hypot(*between)))
+    return float(_measure_lengths(points[LEFT_EYE].mean(0) - points[RIGHT_EYE].mean(0)))
 
 
-def compute_certainty(point_error: float) -> float:
+def _measure_lengths(eye_vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the lengths (...) of vectors (..., 2), at least a tenth of the crop."""
+    return np.maximum(_MIN_EYE_DISTANCE, np.hypot(eye_vectors[..., 0], eye_vectors[..., 1]))
+
+
+def compute_certainty(point_error: Number) -> Number:
     """Return a certainty from 1 down to 0, and 0.5 at `MAX_POINT_ERROR`, for an expected error in eye distances."""
     return 1 / (1 + (point_error / MAX_POINT_ERROR) ** 2)

@@ -6,6 +6,7 @@ The eyes of the detector follow a tilt of 20 degrees by 76% and one of 30 degree
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
@@ -13,10 +14,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.faces import Face, FaceFeatures, Landmarks
-from emotion.movements import LEFT_EYE, MOUTH_LEFT, MOUTH_RIGHT, NOSE_TIP, RIGHT_EYE
+from emotion.faces import Face, Landmarks
 from emotion.recognition.cropping import MIN_ROLL_DEGREES, CropGeometry, get_roll_correction
-from emotion.recognition.features.default_network import add_features
+from emotion.recognition.features.default_network import estimate_tilts
 from emotion.recognition.labeling import ClassifiedFace
 
 # The tilt from which on the points turn a crop. The points see tilts in the images of FER-2013 that its labels and the
@@ -39,12 +39,12 @@ def reclassify_tilted(
         classify: Classifies faces in crops that their landmarks turn.
 
     Returns:
-        All faces in the same order. Those that are classified again have the landmarks of their points, and the face
-        probabilities of the first crops, so that the same faces are found.
+        All faces in the same order. Those that are classified again have landmarks with the tilt of their points, and
+        the face probabilities of the first crops, so that the same faces are found.
     """
     faces = tuple(item.face for item in classified_faces)
-    described = iter(add_features(gray, tuple(face for face in faces if face.landmarks), geometry))
-    straightened = [_straighten(face, next(described).features) if face.landmarks else face for face in faces]
+    tilts = iter(estimate_tilts(gray, tuple(face for face in faces if face.landmarks), geometry).tolist())
+    straightened = [_straighten(face, face.landmarks, next(tilts)) if face.landmarks else face for face in faces]
     is_turned = [
         get_roll_correction(new.landmarks) != get_roll_correction(old.landmarks)
         for new, old in zip(straightened, faces, strict=True)
@@ -57,16 +57,11 @@ def reclassify_tilted(
     )
 
 
-def _straighten(face: Face, features: FaceFeatures | None) -> Face:
-    """Return a face with the landmarks of its points; as it is where the network does not know them well."""
-    if features is None or features.pose is None:
+def _straighten(face: Face, landmarks: Landmarks, tilt: float) -> Face:
+    """Return a face whose landmarks have the tilt of its points, unless that is NaN or leaves the crop as it is."""
+    if math.isnan(tilt) or MIN_ROLL_DEGREES < abs(tilt) <= _MIN_TURN_DEGREES:
         return face
-    points = np.array(features.points)
-    eyes = points[RIGHT_EYE].mean(0), points[LEFT_EYE].mean(0)
-    places = (*eyes, points[NOSE_TIP], points[MOUTH_RIGHT], points[MOUTH_LEFT])
-    landmarks = Landmarks(*((float(x), float(y)) for x, y in places))
-    is_between = MIN_ROLL_DEGREES < abs(landmarks.roll_degrees) <= _MIN_TURN_DEGREES
-    return face if is_between else replace(face, landmarks=landmarks)
+    return replace(face, landmarks=landmarks.rotate(tilt - landmarks.roll_degrees, face.box.center))
 
 
 def _keep_face_prob(again: ClassifiedFace, first: ClassifiedFace) -> ClassifiedFace:

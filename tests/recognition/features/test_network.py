@@ -31,6 +31,15 @@ def test_points_are_in_pixels_of_the_image(tmp_path: Path) -> None:
     np.testing.assert_allclose(features.points, mean_points() * 80 + [100, 50], atol=1e-4)
 
 
+def test_tilts_are_those_of_the_image_where_they_are_known(tmp_path: Path) -> None:
+    network = FeaturesNetwork(make_bundle(tmp_path / "sure", Answer(mean_points())))
+    upright = Landmarks((120, 80), (160, 80), (140, 90), (130, 110), (150, 110))
+    faces = tuple(Face(FACE.box, 0.9, landmarks=upright.rotate(angle, (140, 90))) for angle in (0.0, 14.0, -25.0))
+    np.testing.assert_allclose(network.estimate_tilts(GRAY, faces, CropGeometry()), [0, 0, -25], atol=1e-4)
+    unsure = FeaturesNetwork(make_bundle(tmp_path / "unsure", Answer(mean_points(), error=0.1)))
+    assert np.isnan(unsure.estimate_tilts(GRAY, faces, CropGeometry())).all()
+
+
 def test_points_and_roll_of_a_rotated_crop_are_those_of_the_image(tmp_path: Path) -> None:
     landmarks = Landmarks((140, 70), (140, 110), (130, 90), (120, 80), (120, 100))  # the head lies on its side
     tilted = Face(FACE.box, 0.9, landmarks=landmarks)
