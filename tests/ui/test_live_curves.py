@@ -1,11 +1,9 @@
-"""Smile and brows of the last half minute as HTML."""
+"""Smile and brows of the last half minute as lines."""
 
 from __future__ import annotations
 
-import re
-
 from emotion.faces import Box, Face, FaceFeatures, FrameResult, HeadPose
-from emotion.ui.live.curves import MAX_LANES, format_curves
+from emotion.ui.live.curves import MAX_LANES, make_lanes
 
 
 def make_result(smile: float | None, *, num_faces: int = 1, index: int = 0) -> FrameResult:
@@ -16,32 +14,28 @@ def make_result(smile: float | None, *, num_faces: int = 1, index: int = 0) -> F
     return FrameResult(index, float(index), faces)
 
 
-def heights(html: str) -> list[float]:
-    (path,) = re.findall(r'<path d="(M[^"]+)" fill', html)
-    return [float(y) for y in re.findall(r"[ML][\d.]+ ([\d.]+)", path)]
-
-
 def test_a_smile_raises_its_line() -> None:
-    low, high = heights(format_curves([(-0.4, make_result(0.0)), (-0.2, make_result(1.0))]))
-    assert 0 < high < low < 100
+    (lane,) = make_lanes([(-15.0, make_result(0.0)), (-14.8, make_result(1.0))])
+    assert lane.paths[0] == "M150.0 94.0L152.0 6.0"
+    assert lane.paths[1:] == ("", ""), "brows are not known"
 
 
 def test_a_line_is_interrupted_while_the_face_is_away() -> None:
-    html = format_curves([(-9.0, make_result(0.5)), (-8.8, make_result(0.5)), (-0.2, make_result(0.5))])
-    assert re.findall(r'<path d="M[^"]+" fill', html)[0].count("M") == 2
+    (lane,) = make_lanes([(-9.0, make_result(0.5)), (-8.8, make_result(0.5)), (-0.2, make_result(0.5))])
+    assert (lane.paths[0].count("M"), lane.paths[0].count("L")) == (2, 1)
 
 
 def test_the_latest_values_are_told_to_screen_readers() -> None:
-    html = format_curves([(-0.2, make_result(0.25))])
-    assert 'aria-label="Movements of face 1: smile 25%, brows down 0%, brows up 0%"' in html
+    (lane,) = make_lanes([(-0.2, make_result(0.25))])
+    assert lane.label == "Movements of face 1: smile 25%, brows down 0%, brows up 0%"
 
 
 def test_nothing_is_drawn_without_movements() -> None:
-    assert "svg" not in format_curves([])
-    assert "svg" not in format_curves([(-0.2, make_result(None))])
+    assert make_lanes([]) == []
+    assert make_lanes([(-0.2, make_result(None))]) == []
     face = Face(Box(0, 0, 9, 9), 0.9, track_id=1)
-    assert "svg" not in format_curves([(-0.2, FrameResult(0, 0.0, (face,)))])
+    assert make_lanes([(-0.2, FrameResult(0, 0.0, (face,)))]) == []
 
 
 def test_the_number_of_lanes_is_limited() -> None:
-    assert format_curves([(-0.2, make_result(0.5, num_faces=9))]).count("Movements of face") == MAX_LANES
+    assert len(make_lanes([(-0.2, make_result(0.5, num_faces=9))])) == MAX_LANES

@@ -17,7 +17,7 @@ from emotion.live.session import HISTORY_SECONDS
 _LANE_PX: Final = 24
 _SEGMENT_RATIO: Final = 0.7  # height of a segment in lanes
 _UNCERTAIN_RATIO: Final = 0.25
-NAME_PX: Final = 44  # width of the name of a lane
+_NAME_PX: Final = 44  # width of the name of a lane
 _TICK_SECONDS: Final = (30, 20, 10, 0)
 _OPACITY_LEVELS: Final = 4  # more would be indistinguishable and would only make more and shorter segments
 MAX_GAP_SECONDS: Final = 0.6  # between two samples of a face that is still present, on a slow machine
@@ -96,9 +96,9 @@ def format_ribbon(results: Sequence[tuple[float, FrameResult]]) -> str:
     return (
         f'<div role="img" aria-label="The last 30 seconds: {escape(", ".join(shown) or "no face yet")}" '
         f'style="font-size:13px">{lanes or empty_lane}'
-        f'<div style="position:relative;height:22px;margin-left:{NAME_PX}px;border-top:1px solid #80808080">'
+        f'<div style="position:relative;height:22px;margin-left:{_NAME_PX}px;border-top:1px solid #80808080">'
         f"{ticks}</div>"
-        f'<div style="display:flex;flex-wrap:wrap;gap:4px 14px;margin:8px 0 0 {NAME_PX}px">{legend}</div></div>'
+        f'<div style="display:flex;flex-wrap:wrap;gap:4px 14px;margin:8px 0 0 {_NAME_PX}px">{legend}</div></div>'
     )
 
 
@@ -107,7 +107,7 @@ def _format_lane(track_id: int, samples: Sequence[_Sample]) -> str:
     segments = "".join(map(_format_segment, merge_samples(samples)))
     return (
         f'<div style="display:flex;align-items:center;height:{_LANE_PX}px">'
-        f'<span style="flex:0 0 {NAME_PX}px">{track_id} {symbol}</span>'
+        f'<span style="flex:0 0 {_NAME_PX}px">{track_id} {symbol}</span>'
         f'<div style="position:relative;flex:1;height:{_LANE_PX}px;overflow:hidden">{segments}</div></div>'
     )
 

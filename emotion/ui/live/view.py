@@ -140,12 +140,10 @@ def _show_live_state(controller: LiveController, history_slot: DeltaGenerator) -
         )
         options = controller.session.options
         live_cards.show_cards(live_state, options.mirror)
-        results = live_state.recent_results
-        has_curves = options.draw_points and not options.anonymize
-        with history_slot.container():
-            st.html(ribbon.format_ribbon(results))
-            if has_curves:
-                st.html(curves.format_curves(results))
+        if options.draw_points and not options.anonymize:
+            curves.show_curves(live_state.recent_results)
+        with history_slot:
+            st.html(ribbon.format_ribbon(live_state.recent_results))
 
 
 def _show_buttons(controller: LiveController, shown_items: object, is_game: bool) -> None:
