@@ -1,13 +1,16 @@
 # The app without the test dependencies:   docker build -t emotion-studio . && docker run -p 127.0.0.1:8501:8501 emotion-studio
 # On a network, name the hosts of the address bar: -e STREAMLIT_SERVER_ALLOWED_HOSTS="localhost studio.example.org"
 # A camera needs HTTPS unless the browser runs on the same machine.
-FROM python:3.12-slim
+# For a build that stays the same, name it by digest: --build-arg PYTHON_IMAGE=python@sha256:...
+ARG PYTHON_IMAGE=python:3.12-slim
+FROM ${PYTHON_IMAGE}
 
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 TF_CPP_MIN_LOG_LEVEL=3
 # It listens on all addresses; with an empty value it is a private server with all pages.
 ENV EMOTION_PUBLIC=1
 WORKDIR /app
-RUN useradd --system --create-home --home-dir /home/studio studio \
+# 1000 is the user as whom Hugging Face Spaces run a container.
+RUN useradd --uid 1000 --create-home --home-dir /home/studio studio \
     && mkdir data runs \
     && chown studio data runs
 COPY requirements.lock ./

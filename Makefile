@@ -9,7 +9,7 @@ else
 endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: app test check all-tests fast-tests fuzz load-test startup-benchmark chaos-test docs setup lint style types lock clean
+.PHONY: app test check all-tests fast-tests fuzz load-test startup-benchmark chaos-test screenshots docs setup lint style types lock clean
 app: $(VENV)/.app
 	$(BIN)/python -m emotion app
 
@@ -51,6 +51,10 @@ chaos-test: $(VENV)/.dev
 # Seconds to the first page and between pages, and memory of the server; run it on an idle machine.
 startup-benchmark: $(VENV)/.dev
 	$(BIN)/python -m tests.startup_benchmark
+
+# Every page in three windows, into docs/images.
+screenshots: $(VENV)/.dev
+	$(BIN)/python -m tests.screenshots
 
 lint: style types
 

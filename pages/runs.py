@@ -3,12 +3,20 @@
 import streamlit as st
 
 from emotion.ui import page
-from emotion.ui.runs import comparison, run_detail, run_table
+from emotion.ui.runs import comparison, run_detail, run_table, sweeps
 from emotion.ui.training import form
 
 with page.page_layout():
     st.title("Runs", anchor=False)
     st.write("Compare trained networks.")
+    listed_sweeps = sweeps.list_sweeps()
+    if listed_sweeps:
+        kinds = [sweeps.RUNS_VIEW, sweeps.SWEEPS_VIEW]
+        st.session_state.setdefault(sweeps.VIEW_KEY, sweeps.RUNS_VIEW)
+        st.segmented_control("Show", kinds, required=True, key=sweeps.VIEW_KEY, label_visibility="collapsed")
+        if st.session_state[sweeps.VIEW_KEY] == sweeps.SWEEPS_VIEW:
+            sweeps.show_sweeps(listed_sweeps, form.fill_form)
+            st.stop()
     runs = run_table.list_runs()
     if not runs:
         st.info(

@@ -60,6 +60,7 @@ def test_the_container_image_holds_what_the_app_needs_and_nothing_else() -> None
     lines = (ROOT / "Dockerfile").read_text().replace("\\\n", " ").splitlines()
     steps = [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]
     assert {word for word, _ in steps} == {
+        "ARG",
         "FROM",
         "ENV",
         "WORKDIR",

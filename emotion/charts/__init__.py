@@ -13,6 +13,7 @@ from emotion.charts.runs import (
     plot_robustness,
     plot_run_curves,
 )
+from emotion.charts.sweeps import plot_best_so_far, plot_importance, plot_parallel_coordinates
 from emotion.charts.training import (
     plot_accuracy_history,
     plot_detector_metrics,
@@ -28,6 +29,7 @@ __all__ = [
     "TIME_SELECTION",
     "export_chart",
     "plot_accuracy_history",
+    "plot_best_so_far",
     "plot_class_metrics",
     "plot_confusion_matrix",
     "plot_counts_over_time",
@@ -38,10 +40,12 @@ __all__ = [
     "plot_folder_expressions",
     "plot_generator_history",
     "plot_group_shares",
+    "plot_importance",
     "plot_intervals",
     "plot_learning_rate",
     "plot_movement_curves",
     "plot_movements",
+    "plot_parallel_coordinates",
     "plot_people_shares",
     "plot_prediction_history",
     "plot_reliability_diagram",

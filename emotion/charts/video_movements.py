@@ -60,15 +60,17 @@ def plot_movement_curves(table: pd.DataFrame, duration: float, *, choose_face: b
         )
     )
     if choose_face:
-        chart = _add_choice(chart, list(dict.fromkeys(table["name"])))
+        chart = _add_choice(chart, rows)
     return chart.properties(height=_CURVES_PX + legend_height(1)).configure_view(stroke=None)
 
 
-def _add_choice(chart: alt.Chart, names: Sequence[str]) -> alt.Chart:
-    face = alt.selection_point(
-        fields=["name"], bind=alt.binding_select(options=list(names), name="Face "), value=names[0]
-    )
-    return chart.add_params(face).transform_filter(face)
+def _add_choice(chart: alt.Chart, rows: pd.DataFrame) -> alt.Chart:
+    """Add a list of the faces; the one with the longest curve is chosen first."""
+    names = list(dict.fromkeys(rows["name"]))
+    longest = rows.loc[rows["strength"].notna(), "name"].value_counts()
+    first = str(longest.index[0]) if len(longest) else names[0]
+    face = alt.param(name="face", value=first, bind=alt.binding_select(options=names, name="Face: "))
+    return chart.add_params(face).transform_filter(alt.datum.name == face)
 
 
 def plot_smiles(table: pd.DataFrame, names: Sequence[str], duration: float) -> alt.Chart:

@@ -18,7 +18,8 @@ from emotion.cli.commands.analyze import analyze
 from emotion.cli.commands.app import app
 from emotion.cli.commands.archive import analyze_archive
 from emotion.cli.commands.benchmark import benchmark
-from emotion.cli.commands.classifier import classifier
+from emotion.cli.commands.classifiers.group import classifier
+from emotion.cli.commands.classifiers.sweep import sweep
 from emotion.cli.commands.datasets import dataset
 from emotion.cli.commands.detector import detector
 from emotion.cli.commands.features import features
@@ -59,6 +60,7 @@ for _command in (
     video,
     dataset,
     classifier,
+    sweep,
     detector,
     features,
     generator,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 import cv2
@@ -56,6 +56,21 @@ NO_AUGMENTATION: Final = Augmentation(
     jpeg_prob=0.0,
     low_resolution_prob=0.0,
 )
+
+
+def scale_augmentation(augmentation: Augmentation, strength: float) -> Augmentation:
+    """Return an augmentation whose amounts and probabilities are `strength` times as large; 0 changes nothing.
+
+    The ends of the scale are raised to that power, so that they stay on both sides of 1; probabilities end at 1.
+    """
+    values = {}
+    for field in fields(Augmentation):
+        value = getattr(augmentation, field.name)
+        if field.name in ("min_scale", "max_scale"):
+            values[field.name] = value**strength
+        else:
+            values[field.name] = min(1.0, value * strength) if field.name.endswith("_prob") else value * strength
+    return Augmentation(**values)
 
 
 def augment(

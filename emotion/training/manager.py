@@ -6,20 +6,21 @@ import os
 import re
 import shutil
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 
 from emotion.errors import JobError
 from emotion.jobs import job as jobs
-from emotion.jobs.job import Job
+from emotion.jobs.job import JOB_FILE, Job
 from emotion.jobs.queue import wait_in_queue
 from emotion.jobs.reporter import JobReporter
 from emotion.jobs.result_manifest import CLASSIFIER, ResultManifest
 from emotion.storage import require_free_space, write_json
 from emotion.training.classifier.config import TrainingPlan
 from emotion.training.run_listing import DISMISSED_FILE, WAITING_MESSAGE, RunSummary, load_run, read_start_time
-from emotion.training.runs.folder import CHECKPOINT_FILE, CONFIG_FILE, RUNS_FOLDER, write_config
+from emotion.training.runs.folder import CHECKPOINT_FILE, CONFIG_FILE, RUNS_FOLDER, SWEEP_FILE, write_config
 from emotion.training.runs.step_monitor import PAUSE_FILE
 
 _LOCK_FILE: Final = ".trainings.lock"
@@ -42,8 +43,32 @@ def start_training(plan: TrainingPlan, name: str, runs_folder: Path = RUNS_FOLDE
     Raises:
         JobError: The name is taken or cannot name a folder, or the disk is full.
     """
+    folder = create_run(plan, name, runs_folder)
+    try:
+        return start_run(folder, "--queue")
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def create_run(plan: TrainingPlan, name: str, runs_folder: Path) -> Path:
+    """Make the folder of a run that `start_run` can start; arguments and errors as of `start_training`."""
     if not plan.data:
         raise JobError("The plan has no data set; choose one.")
+    with new_run_folder(name, runs_folder) as folder:
+        ResultManifest(CLASSIFIER).write(folder)
+        # So that the run can be shown, and started again, before its process has loaded the data.
+        write_config(folder, "classifier", plan.to_config())
+    return folder
+
+
+@contextmanager
+def new_run_folder(name: str, runs_folder: Path) -> Iterator[Path]:
+    """Make a folder for the job `name` in `runs_folder`, and remove it where the block raises.
+
+    Raises:
+        JobError: The name is taken or cannot name a folder, or the disk is full.
+    """
     folder = runs_folder / to_folder_name(name)
     require_free_space(runs_folder, _MIN_FREE_BYTES)
     try:
@@ -56,11 +81,8 @@ def start_training(plan: TrainingPlan, name: str, runs_folder: Path = RUNS_FOLDE
             f"{runs_folder} cannot have a new folder ({error.strerror}); check the disk and its permissions."
         ) from error
     try:
-        ResultManifest(CLASSIFIER).write(folder)
-        write_json(folder / "job.json", {"label": " ".join(name.split()), "created": time.time()})
-        # So that the run can be shown, and started again, before its process has loaded the data.
-        write_config(folder, "classifier", plan.to_config())
-        return _start_job(folder)
+        write_json(folder / JOB_FILE, {"label": " ".join(name.split()), "created": time.time()})
+        yield folder
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -74,10 +96,11 @@ def to_folder_name(name: str) -> str:
     return plain
 
 
-def _start_job(folder: Path, flag: str = "--queue") -> Job:
+def start_run(folder: Path, *flags: str) -> Job:
+    """Start or continue the training of a run folder as a job, with further options of `emotion classifier train`."""
     (folder / PAUSE_FILE).unlink(missing_ok=True)
     (folder / DISMISSED_FILE).unlink(missing_ok=True)
-    arguments = ["classifier", "train", "--config", str(folder / CONFIG_FILE), "--out", str(folder), flag]
+    arguments = ["classifier", "train", "--config", str(folder / CONFIG_FILE), "--out", str(folder), *flags]
     return jobs.start_job(arguments, folder)
 
 
@@ -89,7 +112,7 @@ def resume(folder: Path) -> Job:
     if run.epochs and run.epoch >= run.epochs and run.has_model:
         raise JobError(f"The run {run.name} has trained all of its {run.epochs} epochs; start a new run for more.")
     TrainingPlan.from_config(run.config)  # raises here rather than in the job
-    return _start_job(folder)
+    return start_run(folder, "--queue")
 
 
 def pause(folder: Path) -> None:
@@ -127,7 +150,7 @@ def stop(folder: Path, *, should_export: bool = False) -> Job:
         if not (folder / CHECKPOINT_FILE).is_file():
             raise JobError(f"The run {job.label} has no whole epoch yet; train at least one.")
         TrainingPlan.from_config(_require_run(folder).config)  # raises here rather than in the job
-        return _start_job(folder, "--export-only")
+        return start_run(folder, "--export-only")
     return job
 
 
@@ -153,7 +176,7 @@ def _find_earlier_jobs(folder: Path) -> list[Job]:
     start_times = {
         job.folder: read_start_time(job.folder)
         for job in jobs.list_jobs(folder.parent)
-        if (job.folder / CONFIG_FILE).is_file() or (job.folder / "job.json").is_file()
+        if any((job.folder / name).is_file() for name in (CONFIG_FILE, JOB_FILE, SWEEP_FILE))
     }
     own = (read_start_time(folder), folder.name)
     return [Job(other) for other, start in start_times.items() if other != folder and (start, other.name) < own]

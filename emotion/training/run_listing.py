@@ -23,7 +23,9 @@ from emotion.training.runs.folder import (
     HISTORY_FILE,
     REPORT_FILE,
     RUNS_FOLDER,
+    SWEEP_FILE,
     best_epoch_row,
+    get_accuracy,
     parse_number,
     read_history,
 )
@@ -139,7 +141,9 @@ def _list_folders(parent: Path) -> list[Path]:
 
 
 def load_run(folder: Path, *, is_builtin: bool = False) -> RunSummary | None:
-    """Return the run in a folder, None where there is none and none is about to start."""
+    """Return the run in a folder, None where there is none and none is about to start, or where it holds a sweep."""
+    if os.path.isfile(folder / SWEEP_FILE):
+        return None
     names = (CONFIG_FILE, HISTORY_FILE, CARD_FILE, "state.json", "job.json")
     files = {name for name in names if os.path.isfile(folder / name)}
     if not files:
@@ -197,8 +201,7 @@ def _find_best_epoch(history: list[dict[str, str]]) -> tuple[int | None, float |
     best = best_epoch_row(history)
     if best is None:
         return None, None
-    accuracies = (parse_number(best.get(name)) for name in ("val_accuracy", "val_fer2013_accuracy"))
-    return int(float(best["epoch"])), next((value for value in accuracies if value is not None), None)
+    return int(float(best["epoch"])), get_accuracy(best)
 
 
 def _get_created_time(job: Job, card: RunCard) -> float:

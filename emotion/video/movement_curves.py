@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from emotion.movements import CURVES
 from emotion.results.tables import MOVEMENT_PREFIX
-from emotion.video.tables import compute_segments, deduplicate_per_frame, get_column
+from emotion.video.tables import BinnedSpans, compute_segments, deduplicate_per_frame, get_column, split_into_bins
 
 SMILE: Final = "smile"
 CURVE_COLUMNS: Final = ("track_id", "name", "movement", "start", "strength")
@@ -20,6 +20,7 @@ SMILE_COLUMNS: Final = ("track_id", "name", "start", "end", "strength")
 MIN_SMILE: Final = 0.4
 _MAX_POINTS: Final = 600  # of a curve, about one for each pixel
 _MIN_STEP_SECONDS: Final = 1 / 12  # movements are estimated 12 times a second
+_MIN_WEIGHT: Final = 1e-9  # seconds, of a frame without a duration
 
 
 def has_movements(faces: pd.DataFrame) -> bool:
@@ -35,27 +36,24 @@ def compute_curves(faces: pd.DataFrame, duration: float) -> pd.DataFrame:
         duration: Of the video, in seconds.
 
     Returns:
-        `CURVE_COLUMNS`: `start` in seconds, at equal steps from the first to the last frame of a face, and the mean
-        `strength` (0 to 1) from there to the next step, NaN where the face is not seen or its movements are withheld.
+        `CURVE_COLUMNS`: `start` in seconds, at equal steps while a face is seen, and the mean `strength` (0 to 1) from
+        there to the next step, NaN where the face is not seen or its movements are withheld.
     """
     if not has_movements(faces):
         return _to_table(CURVE_COLUMNS, [])
     faces = deduplicate_per_frame(faces)
-    step = max(_MIN_STEP_SECONDS, duration / _MAX_POINTS)
-    tracks, steps = get_column(faces, "track_id"), np.floor(get_column(faces, "timestamp") / step).astype(np.int64)
-    parts = []
+    starts = np.arange(0.0, max(duration, _MIN_STEP_SECONDS), max(_MIN_STEP_SECONDS, duration / _MAX_POINTS))
+    tracks, parts = get_column(faces, "track_id"), []
     for track in np.unique(tracks):
-        rows = tracks == track
-        first, count = int(steps[rows].min()), int(np.ptp(steps[rows])) + 1
-        name = get_column(faces, "name")[rows][0]
+        rows = faces.loc[tracks == track]
+        # A frame counts for as long as it is shown: few frames are analyzed where that is to be fast.
+        spans = split_into_bins(get_column(rows, "timestamp"), get_column(rows, "duration"), starts)
+        first, last = int(spans.bin_indices.min()), int(spans.bin_indices.max())
+        name = get_column(rows, "name")[0]
         for movement in CURVES:
-            means = _compute_means(_measure(faces, movement)[rows], steps[rows] - first, count)
-            starts = (first + np.arange(count)) * step
-            parts.append(
-                pd.DataFrame(
-                    {"track_id": track, "name": name, "movement": movement, "start": starts, "strength": means}
-                )
-            )
+            means = _compute_means(_measure(rows, movement), spans, len(starts))[first : last + 1]
+            columns = {"movement": movement, "start": starts[first : last + 1], "strength": means}
+            parts.append(pd.DataFrame({"track_id": track, "name": name, **columns}))
     return _to_table(CURVE_COLUMNS, parts)
 
 
@@ -79,12 +77,13 @@ def _measure(faces: pd.DataFrame, movement: str) -> NDArray[np.float64]:
     return np.mean([get_column(faces, MOVEMENT_PREFIX + name) for name in CURVES[movement]], axis=0)
 
 
-def _compute_means(values: NDArray[np.float64], steps: NDArray[np.int64], count: int) -> NDArray[np.float64]:
-    """Return the mean of the known values of each of `count` steps, NaN where there is none."""
-    is_known = ~np.isnan(values)
-    sums = np.bincount(steps[is_known], values[is_known], count)
-    numbers = np.bincount(steps[is_known], minlength=count)
-    return np.where(numbers > 0, sums / np.maximum(numbers, 1), np.nan)
+def _compute_means(values: NDArray[np.float64], spans: BinnedSpans, num_bins: int) -> NDArray[np.float64]:
+    """Return the means over time of the known values of the spans in each bin, NaN where there is none."""
+    by_part = values[spans.span_indices]
+    weights = np.where(np.isnan(by_part), 0.0, np.maximum(spans.durations, _MIN_WEIGHT))
+    totals = np.bincount(spans.bin_indices, weights, num_bins)
+    sums = np.bincount(spans.bin_indices, weights * np.nan_to_num(by_part), num_bins)
+    return np.where(totals > 0, sums / np.where(totals > 0, totals, 1), np.nan)
 
 
 def _to_table(columns: tuple[str, ...], parts: list[pd.DataFrame]) -> pd.DataFrame:

@@ -187,7 +187,7 @@ def compute_group_shares(faces: pd.DataFrame, duration: float, labels: Sequence[
     group_faces, faces_in_frame = faces.iloc[is_group], faces_in_frame[is_group]
     times = _sum_by_expression(group_faces, starts, labels)
     max_faces = np.zeros(len(starts), np.int64)
-    spans = _split_into_bins(get_column(group_faces, "timestamp"), get_column(group_faces, "duration"), starts)
+    spans = split_into_bins(get_column(group_faces, "timestamp"), get_column(group_faces, "duration"), starts)
     np.maximum.at(max_faces, spans.bin_indices, faces_in_frame[spans.span_indices])
     total = times.sum(axis=1, keepdims=True)
     shares = np.where(total > 0, times / np.where(total > 0, total, 1), np.nan)
@@ -217,7 +217,7 @@ def compute_face_counts(
         `FACE_COUNT_COLUMNS`, rows as in `compute_group_shares`.
     """
     starts, ends = time_bins(duration)
-    spans = _split_into_bins(timestamps, durations, starts)
+    spans = split_into_bins(timestamps, durations, starts)
     analyzed = np.bincount(spans.bin_indices, spans.durations, len(starts))[:, None]
     times = _sum_by_expression(deduplicate_per_frame(faces), starts, labels)
     return _build_bin_table(starts, ends, labels).assign(
@@ -234,7 +234,7 @@ def time_bins(duration: float) -> tuple[Array, Array]:
     return starts, np.minimum(starts + width, max(duration, 0.0))
 
 
-class _BinnedSpans(NamedTuple):
+class BinnedSpans(NamedTuple):
     """Spans of time cut at bins: the span of each part, its bin, and its seconds."""
 
     span_indices: Array
@@ -242,17 +242,17 @@ class _BinnedSpans(NamedTuple):
     durations: Array
 
 
-def _split_into_bins(span_starts: Array, durations: Array, bin_starts: Array) -> _BinnedSpans:
+def split_into_bins(span_starts: Array, durations: Array, bin_starts: Array) -> BinnedSpans:
     """Cut spans of time at the starts of bins; the last bin is open-ended."""
     if not len(bin_starts):
-        return _BinnedSpans(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+        return BinnedSpans(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
     ends, bin_ends = span_starts + durations, np.append(bin_starts[1:], np.inf)
     first = _assign_bins(span_starts, bin_starts)
     counts = np.maximum(_assign_bins(ends - _TIME_TOLERANCE, bin_starts) - first, 0) + 1
     spans = np.repeat(np.arange(len(span_starts)), counts)
     bins = first[spans] + np.arange(len(spans)) - np.repeat(np.cumsum(counts) - counts, counts)
     parts = np.minimum(ends[spans], bin_ends[bins]) - np.maximum(span_starts[spans], bin_starts[bins])
-    return _BinnedSpans(spans, bins, parts)
+    return BinnedSpans(spans, bins, parts)
 
 
 def _assign_bins(timestamps: Array, bin_starts: Array) -> Array:
@@ -265,7 +265,7 @@ def _sum_by_expression(faces: pd.DataFrame, bin_starts: Array, labels: Sequence[
     indices = {label: index for index, label in enumerate((*labels, UNCERTAIN.name))}
     times = np.zeros((len(bin_starts), len(indices)))
     label_indices = np.array([indices[label] for label in get_column(faces, "display_label")], np.int64)
-    spans = _split_into_bins(get_column(faces, "timestamp"), get_column(faces, "duration"), bin_starts)
+    spans = split_into_bins(get_column(faces, "timestamp"), get_column(faces, "duration"), bin_starts)
     np.add.at(times, (spans.bin_indices, label_indices[spans.span_indices]), spans.durations)
     return times
 

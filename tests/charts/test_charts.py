@@ -238,12 +238,12 @@ def test_each_movement_has_a_color_and_a_dash_and_a_gap_where_it_is_unknown() ->
 
 
 def test_a_face_can_be_chosen_in_a_chart_of_several() -> None:
-    curves = make_curves(("Anna", "smile", 0, 0.5), ("Ben", "smile", 0, 0.25))
+    curves = make_curves(("Anna", "smile", 0, 0.5), ("Ben", "smile", 0, 0.25), ("Ben", "smile", 1, 0.5))
     chart = charts.plot_movement_curves(curves, 1, choose_face=True).to_dict()
     (choice,) = chart["params"]
     assert choice["bind"]["options"] == ["Anna", "Ben"]
-    assert choice["value"] == "Anna"
-    assert chart["transform"] == [{"filter": {"param": choice["name"]}}]
+    assert choice["value"] == "Ben"
+    assert chart["transform"] == [{"filter": "(datum.name === face)"}]
 
 
 def test_smiles_have_a_lane_for_each_face() -> None:

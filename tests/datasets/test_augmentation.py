@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from emotion.datasets.augmentation import Augmentation, augment, augment_with_transforms
+from emotion.datasets.augmentation import (
+    NO_AUGMENTATION,
+    Augmentation,
+    augment,
+    augment_with_transforms,
+    scale_augmentation,
+)
 from tests.training.making import UNCHANGED, random_images
 
 COUNT = 300
@@ -194,3 +200,16 @@ def test_changes_do_not_depend_on_whether_transforms_are_asked_for() -> None:
     plain = augment(images, 48, flip, Augmentation(), np.random.default_rng(2))
     changed, _ = augment_with_transforms(images, 48, flip, Augmentation(), np.random.default_rng(2))
     np.testing.assert_array_equal(plain, changed)
+
+
+def test_the_strength_scales_all_amounts() -> None:
+    full = Augmentation()
+    assert scale_augmentation(full, 0) == NO_AUGMENTATION
+    assert scale_augmentation(full, 1) == full
+    half = scale_augmentation(full, 0.5)
+    assert (half.rotation, half.erase_prob) == (full.rotation / 2, full.erase_prob / 2)
+    assert full.min_scale < half.min_scale < 1 < half.max_scale < full.max_scale
+
+
+def test_a_probability_ends_at_one() -> None:
+    assert scale_augmentation(Augmentation(), 5).erase_prob == 1

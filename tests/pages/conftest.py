@@ -30,6 +30,7 @@ from emotion.recognition.features.network import FeaturesNetwork
 from emotion.recognition.settings import AnalyzerSettings
 from emotion.storage import BYTE_ORDER_MARK
 from emotion.training import manager, run_listing
+from emotion.training.sweep import manager as sweep_manager
 from emotion.video import library
 from emotion.video.pipeline import analyze_video
 from emotion.video.settings import VideoRequest, VideoSettings
@@ -48,6 +49,7 @@ def models(tmp_path: Path, make_bundle: Callable[..., Path], monkeypatch: pytest
     for module in (store, run_listing, detector_factory):
         monkeypatch.setattr(module, "BUILTIN_MODELS", tmp_path / "models")
     monkeypatch.setattr(manager, "RUNS_FOLDER", tmp_path / "runs")
+    monkeypatch.setattr(sweep_manager, "BUILTIN_SWEEPS", tmp_path / "models" / "sweeps")
     make_bundle(tmp_path / "models" / "tiny")
     st.cache_data.clear()  # AppTest shares its cache among all tests
     return tmp_path / "models"

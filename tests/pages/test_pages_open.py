@@ -18,6 +18,7 @@ from emotion.training import manager
 from emotion.ui.datasets import build_form, selection
 from tests.generation.making import write_generator
 from tests.pages.runs_making import make_run, write_data
+from tests.training.sweep.making import make_record
 
 Open = Callable[..., Any]
 
@@ -96,3 +97,15 @@ def test_run_is_shown_with_its_parts(workspace: Path, open_page: Open) -> None:
         parts.set_value(part).run()
         assert not page.app.error, part
         assert not page.app.exception, part
+
+
+def test_sweep_is_shown_with_its_trials(workspace: Path, open_page: Open) -> None:
+    sweep = workspace / "runs" / "settings"
+    sweep.mkdir(parents=True)
+    make_record().write(sweep)
+    page = open_page("runs")
+    page.app.button_group(key="runs_or_sweeps").set_value("Sweeps").run()
+    assert not page.app.error
+    assert not page.app.exception
+    assert [metric.value for metric in page.app.metric] == ["50%", "60%", "3 of 3"]
+    assert "What matters" in page.words

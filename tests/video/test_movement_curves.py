@@ -29,7 +29,8 @@ def test_each_curve_is_the_mean_of_its_movements(tmp_path: Path) -> None:
     assert curves.columns.tolist() == list(movement_curves.CURVE_COLUMNS)
     assert curves["movement"].unique().tolist() == list(CURVES)
     smile = curves[curves["movement"] == "smile"]
-    np.testing.assert_allclose(smile["strength"].dropna(), [0.2, 0.4, 0.6], atol=1e-6)
+    # Steps of a twelfth of a second over frames of a tenth: the second one is a fifth of the first frame, and so on.
+    np.testing.assert_allclose(smile["strength"], [0.2, 0.36, 0.52, 0.6], atol=1e-6)
     assert set(curves["name"]) == {"Face 1"}
     jaw = curves.loc[curves["movement"] == "jaw open", "strength"].dropna()
     np.testing.assert_allclose(jaw, 0.1, atol=1e-6)
@@ -42,6 +43,15 @@ def test_a_curve_has_a_gap_where_movements_are_withheld(tmp_path: Path) -> None:
     assert len(between) > 5
     assert between["strength"].isna().all()
     assert smile["strength"].iloc[[0, -1]].notna().all()
+
+
+def test_a_curve_of_few_frames_has_no_gaps(tmp_path: Path) -> None:
+    lines = [add_features(make_line(8 * i, i / 4, (1, "sad")), 0.5) for i in range(12)]
+    write_frame_lines(tmp_path, *lines)
+    log = FrameLog(tmp_path)
+    log.refresh()
+    smile = movement_curves.compute_curves(apply_identities(log.to_dataframe(), IdentityEdits()), 3.0)
+    np.testing.assert_allclose(smile.loc[smile["movement"] == "smile", "strength"], [0.5] * 36, atol=1e-6)
 
 
 def test_long_videos_have_few_points(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_merged_faces_have_one_track_id(
     analysis.merge(2, 1)
     analysis.rename(1, "Ben")
 
-    def annotate(image: ImageArray, faces: Any, *, names: dict[int, str]) -> ImageArray:
+    def annotate(image: ImageArray, faces: Any, *, names: dict[int, str], points: bool) -> ImageArray:
         drawn_names.update((face.track_id, names[face.track_id]) for face in faces)
         return image
 

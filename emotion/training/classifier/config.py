@@ -21,6 +21,8 @@ LR_SCHEDULES: Final = ("constant", "cosine", "plateau")
 PLATEAU_FACTOR: Final = 0.2  # the rate times this after `PLATEAU_PATIENCE` epochs without a smaller loss
 PLATEAU_PATIENCE: Final = 5
 MIN_LEARNING_RATE: Final = 1e-4
+# Dropout rates are 0.5 at most, and one of 1 would drop everything.
+FACTOR_BOUNDS: Final = {"width_factor": (0.1, 8.0), "dropout_factor": (0.0, 1.8)}
 _KERAS_FILE: Final = "model.keras"
 # Decoupled: with momentum 0.9 the first is as much as an L2 penalty's usual 5e-4.
 _WEIGHT_DECAY: Final = {"sgd": 5e-3, "adamw": 2e-2}
@@ -55,6 +57,8 @@ class TrainingPlan:
     distillation_weight: float = 0.5  # their share in the loss
     init_from: str = ""  # a finished run, model folder or .keras file, for the project's own networks only
     trained_heads: tuple[str, ...] = ()  # heads that are trained on the frozen network of `init_from`; () for all of it
+    width_factor: float = 1.0  # of the filters and units of the network
+    dropout_factor: float = 1.0  # of its dropout rates
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -168,6 +172,9 @@ def _check_numbers(plan: TrainingPlan) -> None:
         raise EmotionError(f"The learning rate is {plan.learning_rate}; expected a number above 0 and up to 10.")
     if not 0 <= plan.distillation_weight <= 1:
         raise EmotionError(f"The distillation weight is {plan.distillation_weight}; expected a number from 0 to 1.")
+    for name, (low, high) in FACTOR_BOUNDS.items():
+        if not low <= getattr(plan, name) <= high:
+            raise EmotionError(f"{name} is {getattr(plan, name)}; expected a number from {low:g} to {high:g}.")
     change = plan.augmentation
     values = asdict(change)
     if not all(isinstance(v, int | float) and math.isfinite(v) and v >= 0 for v in values.values()):

@@ -55,7 +55,8 @@ def estimate_cost(
     num_outputs = (
         len(LABEL_SETS[plan.label_set].labels) or num_classes or len(LABEL_SETS[architecture.label_set].labels)
     )
-    num_parameters = architecture.count_parameters(num_outputs)
+    size_factor = plan.width_factor**2  # filters are connected to filters, so that weights and time grow by the square
+    num_parameters = round(architecture.count_parameters(num_outputs) * size_factor)
     # Pretrained weights are frozen: only the head is trained, and fewer activations stay in memory.
     is_frozen = plan.weights != "random"
     num_trainable = 65 * 1536 if is_frozen else num_parameters
@@ -72,6 +73,7 @@ def estimate_cost(
         )
     ms_per_row = (
         architecture.train_ms_per_image
+        * size_factor
         * (_FULL_TRAINING_FACTOR if architecture.pretrained_note and not is_frozen else 1)
         * _REFERENCE_GFLOPS
         / measure_gflops()

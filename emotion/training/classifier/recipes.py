@@ -161,7 +161,6 @@ class SingleHeadRecipe(Recipe):
             "excluded_labels": dict(task.excluded_counts),
             "duplicates": self.duplicates,
             "split": hash_split(task.data),
-            "num_parameters": get_architecture(self._plan.network).count_parameters(len(task.data.label_names)),
         }
 
     @property

@@ -86,7 +86,14 @@ class SingleHeadTraining(ClassifierTraining[TrainingPlan]):
         self._size = get_architecture(plan.network).input_size
         self._train_rows = task.data.rows_in("train")
         self._validation = task.data.take(task.data.rows_in("validation"))
-        self.network = build_network(plan.network, plan.label_set, len(task.data.label_names), plan.weights)
+        self.network = build_network(
+            plan.network,
+            plan.label_set,
+            len(task.data.label_names),
+            plan.weights,
+            width_factor=plan.width_factor,
+            dropout_factor=plan.dropout_factor,
+        )
         self.export_network = self.network
         self._compile()
         self._min_loss, self._stale_epochs, self._plateau_epochs = np.inf, 0, 0

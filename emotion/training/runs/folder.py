@@ -23,6 +23,7 @@ CHECKPOINT_FILE: Final = "checkpoint.npz"
 HISTORY_FILE: Final = "history.csv"
 CONFIG_FILE: Final = "config.json"
 REPORT_FILE: Final = "report.json"
+SWEEP_FILE: Final = "sweep.json"  # of a sweep, whose folder has the run folders of its trials
 STUDY_FILE: Final = "augmentation_study.json"  # of a generator: whether its images help to train a classifier
 SAMPLE_SHEETS_FILE: Final = "samples.webp"  # of a generator: images from some of its epochs
 
@@ -80,6 +81,17 @@ def best_epoch_row(rows: Sequence[Mapping[str, str]]) -> Mapping[str, str] | Non
     """
     scored = [(score, row) for row in rows if (score := _score_epoch(row)) is not None]
     return max(scored, key=lambda pair: pair[0])[1] if scored else None
+
+
+def read_accuracies(folder: Path) -> list[float]:
+    """Return the validation accuracy of a classifier after each epoch, from 0 to 1."""
+    return [value for row in read_history(folder) if (value := get_accuracy(row)) is not None]
+
+
+def get_accuracy(row: Mapping[str, str]) -> float | None:
+    """Return the accuracy in a row of a history on the labels of the data set, None where it has none."""
+    accuracies = (parse_number(row.get(name)) for name in ("val_accuracy", "val_fer2013_accuracy"))
+    return next((value for value in accuracies if value is not None), None)
 
 
 def _score_epoch(row: Mapping[str, str]) -> float | None:

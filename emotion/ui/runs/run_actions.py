@@ -32,7 +32,7 @@ def show_actions(name: str, run: RunSummary, preds: Predictions | None, fill_for
     with st.container(horizontal=True):
         if not run.is_damaged:
             _show_uses(name, run, preds, fill_form)
-        if not run.is_builtin:
+        if run.folder.parent == manager.RUNS_FOLDER:  # a trial is deleted with its sweep
             _show_delete(run)
     message = state.pop("runs_message", None)
     if message:

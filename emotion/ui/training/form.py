@@ -10,7 +10,7 @@ import streamlit as st
 from emotion.datasets.catalog import list_datasets
 from emotion.training.classifier.config import TrainingPlan
 from emotion.ui import augmentation_controls, messages
-from emotion.ui.training import data, start
+from emotion.ui.training import data, start, sweep_form
 from emotion.ui.training.architecture import choose_architecture
 from emotion.ui.training.data import CUSTOM_PATH
 from emotion.ui.training.hyperparameters import WEIGHT_SOURCES, choose_plan
@@ -35,6 +35,7 @@ def show_form() -> None:
     with messages.error_box("the estimate"):
         start.show_cost_estimate(plan, dataset.info)
     start.show_start(plan, errors)
+    sweep_form.show_sweep_form(plan, dataset.info, errors)
 
 
 def fill_form(plan: TrainingPlan) -> None:
@@ -63,7 +64,7 @@ def fill_form(plan: TrainingPlan) -> None:
         state["train_data"] = str(matches[0].path)
     state[f"train_label_set_of_{name}"] = str(matches[0].path) if matches else plan.data
     fields = ("epochs", "batch_size", "optimizer", "learning_rate", "lr_schedule", "early_stopping_patience", "seed")
-    for field in (*fields, "tensorboard"):
+    for field in (*fields, "width_factor", "dropout_factor", "tensorboard"):
         state[f"train_{field}_{name}"] = getattr(plan, field)
     for field in (*augmentation_controls.COMMON, *augmentation_controls.DEGRADATIONS):
         state[f"train_{field}_{name}"] = float(getattr(plan.augmentation, field))

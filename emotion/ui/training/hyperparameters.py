@@ -15,7 +15,13 @@ from emotion.datasets.label_sets import LABEL_SETS
 from emotion.errors import EmotionError, ModelError
 from emotion.model_store import store
 from emotion.training import manager, run_listing
-from emotion.training.classifier.config import LR_SCHEDULES, OPTIMIZERS, TrainingPlan, find_weights_file
+from emotion.training.classifier.config import (
+    FACTOR_BOUNDS,
+    LR_SCHEDULES,
+    OPTIMIZERS,
+    TrainingPlan,
+    find_weights_file,
+)
 from emotion.training.classifier.networks.zoo import ArchitectureInfo, list_architectures
 from emotion.training.preflight import check_teachers, max_batch_size
 from emotion.ui import augmentation_controls, messages
@@ -113,7 +119,7 @@ def _choose_optimization(architecture: ArchitectureInfo, defaults: TrainingPlan)
 def _choose_initialization(
     architecture: ArchitectureInfo, dataset: DatasetChoice, defaults: TrainingPlan, errors: list[str]
 ) -> dict[str, Any]:
-    """Choose early stopping, the initial weights or the teachers, and TensorBoard."""
+    """Choose early stopping, the initial weights or the teachers, the size of the network, and TensorBoard."""
     options: dict[str, Any] = {
         "early_stopping_patience": st.number_input(
             "Early stopping patience",
@@ -133,12 +139,32 @@ def _choose_initialization(
             teachers = [Path(folder) for folder in options["teachers"]]
             with collect_errors(errors):
                 check_teachers(teachers, dataset.info, has_votes=bool(dataset.ferplus_csv))
+    options |= _choose_network_size(architecture, defaults)
     options["tensorboard"] = st.toggle(
         "Write TensorBoard files",
         **with_default(f"train_tensorboard_{architecture.name}", defaults.tensorboard),
         help="In the folder of the run, for those who look at their trainings with TensorBoard.",
     )
     return options
+
+
+def _choose_network_size(architecture: ArchitectureInfo, defaults: TrainingPlan) -> dict[str, Any]:
+    """Choose the factors of width and dropout that the network does not lock."""
+    titles = {
+        "width_factor": ("Width factor", "Of the number of filters and units; 1 is the network as it is described."),
+        "dropout_factor": ("Dropout factor", "Of the dropout rates; 0 trains without dropout."),
+    }
+    return {
+        name: st.number_input(
+            title,
+            *FACTOR_BOUNDS[name],
+            step=0.1,
+            **with_default(f"train_{name}_{architecture.name}", float(getattr(defaults, name))),
+            help=help_text,
+        )
+        for name, (title, help_text) in titles.items()
+        if name not in architecture.locked_fields
+    }
 
 
 def _choose_option(

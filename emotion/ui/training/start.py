@@ -34,7 +34,7 @@ def show_cost_estimate(plan: TrainingPlan, info: DatasetInfo | None) -> None:
 
 def show_start(plan: TrainingPlan, errors: list[str]) -> None:
     """Show the name of the run and the start button, which is disabled while the form has errors."""
-    suggested = _suggest_run_name(plan.network)
+    suggested = suggest_run_name(plan.network)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input("Name of the run", suggested, max_chars=60, key=f"train_name_{suggested}", width=320)
         clicked = st.button(
@@ -48,11 +48,11 @@ def show_start(plan: TrainingPlan, errors: list[str]) -> None:
         st.rerun()
 
 
-def _suggest_run_name(network: str) -> str:
+def suggest_run_name(stem: str) -> str:
     """Return a name that no run has: "mlp", "mlp-2"."""
     runs_folder = Path(manager.RUNS_FOLDER)
     taken = {folder.name for folder in runs_folder.iterdir()} if runs_folder.is_dir() else set[str]()
-    names = (network if n == 1 else f"{network}-{n}" for n in range(1, len(taken) + 3))
+    names = (stem if n == 1 else f"{stem}-{n}" for n in range(1, len(taken) + 3))
     return next(name for name in names if name not in taken)
 
 

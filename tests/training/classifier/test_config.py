@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion.cli.commands import classifier_training
+from emotion.cli.commands.classifiers import training as classifier_training
 from emotion.datasets.augmentation import NO_AUGMENTATION, Augmentation
 from emotion.datasets.label_sets import LABEL_SETS
 from emotion.errors import EmotionError
@@ -50,7 +50,8 @@ plans = st.builds(
 def parse_plan(*arguments: object) -> TrainingPlan:
     """The plan that `emotion classifier train` makes of its arguments."""
     context = classifier_training.train.make_context("train", [str(argument) for argument in arguments])
-    return classifier_training.make_plan(classifier_training.TrainOptions.from_values(**context.params))
+    options = classifier_training.TrainOptions.from_values(**context.params)
+    return classifier_training.make_plan(options.config, options.plan)
 
 
 @given(plan=plans)
@@ -226,6 +227,26 @@ def test_an_estimate_counts_the_labels() -> None:
     assert estimate_cost(plan, 100).num_parameters == 1_313_287
     assert estimate_cost(replace(plan, label_set="four"), 100).num_parameters == 1_313_287 - 3 * 257
     assert estimate_cost(replace(plan, label_set="own"), 100, num_classes=9).num_parameters == 1_313_287 + 2 * 257
+
+
+def test_an_estimate_grows_with_the_square_of_the_width() -> None:
+    plan = TrainingPlan.from_defaults("cnn-4conv")
+    narrow, wide = estimate_cost(plan, 100), estimate_cost(replace(plan, width_factor=2.0), 100)
+    assert wide.num_parameters == 4 * narrow.num_parameters
+    assert wide.seconds_per_epoch == pytest.approx(4 * narrow.seconds_per_epoch)
+
+
+@pytest.mark.parametrize("change", [{"width_factor": 0.0}, {"width_factor": 9.0}, {"dropout_factor": -0.1}])
+def test_factors_outside_of_their_range_are_named(change: dict[str, float]) -> None:
+    (name,) = change
+    with pytest.raises(EmotionError, match=f"{name} is .*; expected a number from"):
+        replace(TrainingPlan.from_defaults("cnn-4conv"), **change)
+
+
+@pytest.mark.parametrize(("name", "factor"), [("seresnet", "width_factor"), ("mlp", "dropout_factor")])
+def test_a_network_without_a_factor_refuses_it(name: str, factor: str) -> None:
+    with pytest.raises(EmotionError, match=f"fixed recipe: {factor} cannot be changed"):
+        replace(TrainingPlan.from_defaults(name), **{factor: 0.5})
 
 
 def test_an_estimate_uses_earlier_runs(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from emotion.errors import EmotionError
 
 _COURSE_PROJECT: Final = "a course project on facial expressions, as its notebook has it"
 _IMAGENET_NOTE: Final = "ImageNet weights: fetched once by Keras, or from a file; without either it starts at random"
+_SIZE_FIELDS: Final = ("width_factor", "dropout_factor")
 _SINGLE_HEAD_SETS: Final = ("fer2013", "ferplus", "four", "four-normal", "own")
 
 
@@ -54,6 +55,8 @@ def _make_defaults(**overrides: Any) -> Mapping[str, Any]:
         "augmentation": NO_AUGMENTATION,
         "horizontal_flip": False,
         "weights": "random",
+        "width_factor": 1.0,
+        "dropout_factor": 1.0,
     }
     return MappingProxyType(plain | overrides)
 
@@ -79,6 +82,7 @@ def _make_transfer_info(
         train_ms_per_image,
         activation_bytes,
         pretrained_note=_IMAGENET_NOTE,
+        locked_fields=_SIZE_FIELDS,
     )
 
 
@@ -115,7 +119,14 @@ def _make_native_info(
         train_ms_per_image,
         activation_bytes,
         label_sets=("fer2013", "own"),
-        locked_fields=("optimizer", "lr_schedule", "early_stopping_patience", "horizontal_flip", "weights"),
+        locked_fields=(
+            "optimizer",
+            "lr_schedule",
+            "early_stopping_patience",
+            "horizontal_flip",
+            "weights",
+            *_SIZE_FIELDS,
+        ),
         is_native=True,
     )
     return replace(info, **changes)
@@ -135,6 +146,7 @@ _ARCHITECTURES: Final = (
         256,
         0.16,
         60_000,
+        locked_fields=("dropout_factor",),  # it has none
     ),
     ArchitectureInfo(
         "cnn-3conv-250",

@@ -16,10 +16,27 @@ from emotion.training.classifier.networks.zoo import get_architecture
 from emotion.training.keras_types import Tensor
 
 
-def build_network(name: str, head: str, num_classes: int, weights: str = "random") -> keras.Model:
+def build_network(
+    name: str,
+    head: str,
+    num_classes: int,
+    weights: str = "random",
+    *,
+    width_factor: float = 1.0,
+    dropout_factor: float = 1.0,
+) -> keras.Model:
     """Build a network of float32 (n, size, size, 1), gray 0 to 255, to logits (n, classes) of `head`.
 
-    `weights` is "random", "imagenet" or a file of ImageNet weights. Raises `ModelError` where they cannot be loaded.
+    Args:
+        name: The network.
+        head: The name of its output.
+        num_classes: The number of labels.
+        weights: "random", "imagenet" or a file of ImageNet weights.
+        width_factor: Of the number of filters and units; only for networks that do not lock it.
+        dropout_factor: Of the dropout rates; only for networks that do not lock it.
+
+    Raises:
+        ModelError: The weights cannot be loaded.
     """
     if name in multi_head.CLASSIFIER_NETWORKS:
         return multi_head.CLASSIFIER_NETWORKS[name]({head: num_classes})
@@ -28,49 +45,53 @@ def build_network(name: str, head: str, num_classes: int, weights: str = "random
     x = (
         _apply_pretrained(faces, name, weights)
         if name in PRETRAINED_BACKBONES
-        else _CUSTOM_BACKBONES[name](layers.Rescaling(1 / 255)(faces))
+        else _CUSTOM_BACKBONES[name](layers.Rescaling(1 / 255)(faces), width_factor, dropout_factor)
     )
     return keras.Model(faces, {head: layers.Dense(num_classes, name=head)(x)}, name=name)
 
 
-def _mlp(x: Tensor) -> Tensor:
-    """Two hidden layers on the pixels."""
+def _mlp(x: Tensor, width: float, dropout: float) -> Tensor:
+    """Two hidden layers on the pixels, without dropout."""
     x = layers.Flatten()(x)  # (n, 2304)
-    x = layers.Dense(512, activation="relu")(x)
-    return layers.Dense(256, activation="relu")(x)
+    x = layers.Dense(_scale(512, width), activation="relu")(x)
+    return layers.Dense(_scale(256, width), activation="relu")(x)
 
 
-def _cnn_3conv(x: Tensor) -> Tensor:
+def _cnn_3conv(x: Tensor, width: float, dropout: float) -> Tensor:
     """The network of its notebook; most of its 6.9 million parameters are in the first dense layer."""
-    x = layers.Conv2D(32, 3, padding="same", activation="relu")(x)
+    x = layers.Conv2D(_scale(32, width), 3, padding="same", activation="relu")(x)
     x = layers.MaxPooling2D(2)(x)  # 125
-    x = layers.Conv2D(32, 3, activation="relu")(x)
+    x = layers.Conv2D(_scale(32, width), 3, activation="relu")(x)
     x = layers.MaxPooling2D(2)(x)  # 61
-    x = layers.Conv2D(64, 3, activation="relu")(x)
+    x = layers.Conv2D(_scale(64, width), 3, activation="relu")(x)
     x = layers.MaxPooling2D(2)(x)  # 29
     x = layers.Flatten()(x)  # (n, 53824)
-    x = layers.Dropout(0.25)(layers.Dense(128, activation="relu")(x))
-    return layers.Dropout(0.25)(layers.Dense(64, activation="relu")(x))
+    x = layers.Dropout(0.25 * dropout)(layers.Dense(_scale(128, width), activation="relu")(x))
+    return layers.Dropout(0.25 * dropout)(layers.Dense(_scale(64, width), activation="relu")(x))
 
 
-def _cnn_4conv(x: Tensor) -> Tensor:
+def _cnn_4conv(x: Tensor, width: float, dropout: float) -> Tensor:
     for filters in (32, 64, 128, 128):  # 48 -> 24 -> 12 -> 6 -> 3
-        x = layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
-        x = layers.Dropout(0.25)(layers.MaxPooling2D(2)(x))
+        x = layers.Conv2D(_scale(filters, width), 3, padding="same", activation="relu")(x)
+        x = layers.Dropout(0.25 * dropout)(layers.MaxPooling2D(2)(x))
     x = layers.Flatten()(x)  # (n, 1152)
-    return layers.Dropout(0.5)(layers.Dense(128, activation="relu")(x))
+    return layers.Dropout(0.5 * dropout)(layers.Dense(_scale(128, width), activation="relu")(x))
 
 
-def _cnn_augmented(x: Tensor) -> Tensor:
+def _cnn_augmented(x: Tensor, width: float, dropout: float) -> Tensor:
     for filters in (32, 64, 128, 256):  # 48 -> 24 -> 12 -> 6 -> 3
-        x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+        x = layers.Conv2D(_scale(filters, width), 3, padding="same", use_bias=False)(x)
         x = layers.ReLU()(layers.BatchNormalization()(x))
-        x = layers.Dropout(0.2)(layers.MaxPooling2D(2)(x))
+        x = layers.Dropout(0.2 * dropout)(layers.MaxPooling2D(2)(x))
     x = layers.Flatten()(x)  # (n, 2304)
-    return layers.Dropout(0.4)(layers.Dense(128, activation="relu")(x))
+    return layers.Dropout(0.4 * dropout)(layers.Dense(_scale(128, width), activation="relu")(x))
 
 
-_CUSTOM_BACKBONES: Final[Mapping[str, Callable[[Tensor], Tensor]]] = MappingProxyType(
+def _scale(size: int, factor: float) -> int:
+    return max(1, round(size * factor))
+
+
+_CUSTOM_BACKBONES: Final[Mapping[str, Callable[[Tensor, float, float], Tensor]]] = MappingProxyType(
     {
         "mlp": _mlp,
         "cnn-3conv-250": _cnn_3conv,

@@ -67,6 +67,24 @@ def test_the_parameters_are_counted(name: str, classes: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["mlp", "cnn-3conv-250", "cnn-4conv", "cnn-augmented"])
+def test_factors_change_width_and_dropout(name: str) -> None:
+    from keras import layers
+
+    from emotion.training.classifier.networks.zoo_networks import build_network
+
+    plain, wide = built(name, 4), build_network(name, "here", 4, width_factor=2.0, dropout_factor=0.5)
+    for before, after in zip(plain.layers, wide.layers, strict=True):
+        if isinstance(before, layers.Conv2D):
+            assert after.filters == 2 * before.filters
+        elif isinstance(before, layers.Dense) and before.name != "here":
+            assert after.units == 2 * before.units
+        elif isinstance(before, layers.Dropout):
+            assert after.rate == 0.5 * before.rate
+    assert wide.output["here"].shape == (None, 4)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [card.name for card in list_architectures() if card.is_native])
 def test_native_networks_are_counted_with_all_heads(name: str) -> None:
     from emotion.training.classifier.networks.multi_head import CLASSIFIER_NETWORKS

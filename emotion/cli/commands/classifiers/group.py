@@ -1,4 +1,4 @@
-"""The commands `emotion classifier`; `train` is in `classifier_training`, `evaluate` in `classifier_evaluation`."""
+"""The commands `emotion classifier`; `train` is in `training`, `evaluate` in `evaluation`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emotion.cli.click_extensions import StudioGroup, ferplus_option, json_option, with_options
-from emotion.cli.commands.classifier_evaluation import evaluate
-from emotion.cli.commands.classifier_training import train
+from emotion.cli.commands.classifiers.evaluation import evaluate
+from emotion.cli.commands.classifiers.training import train
 from emotion.cli.output import print_result
 
 if TYPE_CHECKING:
@@ -83,9 +83,8 @@ def calibrate(options: CalibrateOptions) -> None:
     from emotion.recognition.analyzer import Analyzer
     from emotion.recognition.classification import ExpressionClassifier
     from emotion.recognition.detectors.detector_factory import make_detector
-    from emotion.recognition.settings import AnalyzerSettings
     from emotion.training.classifier.evaluation.calibration import calibrate_with_labeled_faces
-    from emotion.training.classifier.evaluation.labeled_faces import recognize_labeled_faces
+    from emotion.training.classifier.evaluation.labeled_faces import AnalyzerRecognizer, recognize_labeled_faces
     from emotion.training.classifier.evaluation.scoring import match_model_labels, replace_heads, split_logits
 
     bundle = open_model(options.model)
@@ -93,7 +92,7 @@ def calibrate(options: CalibrateOptions) -> None:
     data = load_dataset(options.data, options.ferplus_csv, bundle.input_size)
     task_data = match_model_labels(bundle, data).data
     network = ExpressionClassifier(bundle)
-    recognized = recognize_labeled_faces(options.faces, Analyzer(make_detector(), network), AnalyzerSettings())
+    recognized = recognize_labeled_faces(options.faces, AnalyzerRecognizer(Analyzer(make_detector(), network)))
     logits = split_logits(network, task_data, "validation")[name]
     majority = majority_vote(task_data.take(task_data.rows_in("validation")))
     head = calibrate_with_labeled_faces(bundle.heads[name], logits, majority, recognized)

@@ -46,8 +46,16 @@ class PlanOptions:
     weights: str | None
     init_from: str | None
     trained_heads: tuple[str, ...]
+    width_factor: float | None
+    dropout_factor: float | None
     seed: int | None
     tensorboard: bool | None
+
+    @property
+    def inputs(self) -> list[Path]:
+        """The files and folders that a training reads."""
+        sources = (self.data, self.ferplus_csv, self.negatives_dir, self.init_from, *self.teachers)
+        return [Path(path) for path in sources if path]
 
     def apply(self, plan: TrainingPlan) -> TrainingPlan:
         """Return `plan` with the settings that were given."""
@@ -123,12 +131,15 @@ _PLAN_OPTIONS: Final = (
         metavar="HEAD",
         help="With --init-from: train only this head, expression for example, and freeze the rest; repeat for several.",
     ),
+    click.option("--width-factor", type=float, help="Of the filters and units of the network."),
+    click.option("--dropout-factor", type=float, help="Of the dropout rates of the network."),
     click.option("--seed", type=int),
     click.option("--tensorboard/--no-tensorboard", default=None, help="Write event files into DIR/tensorboard."),
 )
 
 
-def _add_plan_options(command: Callable[..., None]) -> Callable[..., None]:
+def add_plan_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of `PlanOptions` to a command."""
     for option in reversed(_PLAN_OPTIONS):
         command = option(command)
     return command
@@ -142,7 +153,7 @@ def _add_plan_options(command: Callable[..., None]) -> Callable[..., None]:
     metavar="FILE",
     help="config.json of a run: all settings that no option gives (default: those of the network).",
 )
-@_add_plan_options
+@add_plan_options
 @click.option("--export-only", is_flag=True, help="Do not train: make a model of the best epoch so far.")
 @click.option("--queue", is_flag=True, help="Wait until no other training beside DIR is running.")
 @json_option
@@ -157,13 +168,11 @@ def train(options: TrainOptions) -> None:
     given = options.plan
     if given.data is None and options.config is None:
         raise click.UsageError("Missing option '--data' or '--config'.")
-    sources = (given.data, given.ferplus_csv, given.negatives_dir, given.init_from, *given.teachers)
-    inputs = [Path(path) for path in sources if path]
-    claim_result_folder(options.out, CLASSIFIER, inputs=inputs)
+    claim_result_folder(options.out, CLASSIFIER, inputs=given.inputs)
     bundle = None
     with run_job(options.out) as report:  # also around the checks, so that the folder holds their errors
         (options.out / PAUSE_FILE).unlink(missing_ok=True)  # left by a process that was killed
-        plan = make_plan(options)
+        plan = make_plan(options.config, given)
         with wait_for_slot(options.out, report) if options.queue else nullcontext(True) as has_slot:
             if has_slot:
                 bundle = _run_training(plan, options, report)
@@ -173,49 +182,54 @@ def train(options: TrainOptions) -> None:
     print_result(metrics, lambda: format_metrics(metrics), as_json=options.as_json)
 
 
-def make_plan(options: TrainOptions) -> TrainingPlan:
-    """The plan of the configuration file or of the network's defaults, with the settings that were given."""
+def make_plan(config_file: Path | None, options: PlanOptions) -> TrainingPlan:
+    """Return the plan of a configuration file, or of the network's defaults, with the settings that were given."""
     from emotion.storage import read_json
     from emotion.training.classifier.config import TrainingPlan
 
-    if options.config is None:
-        return options.plan.apply(TrainingPlan.from_defaults(options.plan.network or _DEFAULT_NETWORK))
-    config = read_json(options.config)
+    if config_file is None:
+        return options.apply(TrainingPlan.from_defaults(options.network or _DEFAULT_NETWORK))
+    config = read_json(config_file)
     if config is None:
-        raise EmotionError(f"There is no {options.config}; give the config.json of a run.")
-    network = options.plan.network
-    return options.plan.apply(TrainingPlan.from_config(config | ({"network": network} if network else {})))
+        raise EmotionError(f"There is no {config_file}; give the config.json of a run.")
+    network = options.network
+    return options.apply(TrainingPlan.from_config(config | ({"network": network} if network else {})))
 
 
 def _run_training(plan: TrainingPlan, options: TrainOptions, reporter: JobReporter) -> ModelBundle:
     from emotion.datasets.readers.hard_negatives import mine_hard_negatives
-    from emotion.datasets.readers.loaders import load_dataset
-    from emotion.training.classifier.networks.zoo import get_architecture
 
-    architecture = get_architecture(plan.network)
-    # Before the seconds that Keras takes to load.
-    data = load_dataset(Path(plan.data), Path(plan.ferplus_csv) if plan.ferplus_csv else None, architecture.input_size)
-    for note in data.notes:
-        print_progress(note)
-    plan = _adapt_plan(plan, data, options)
+    data = load_plan_data(plan)  # before the seconds that Keras takes to load
+    plan = adapt_plan(plan, data, options.plan, has_config=options.config is not None)
     from emotion.training.classifier.train import train_classifier
 
     crops = mine_hard_negatives(Path(plan.negatives_dir)) if plan.negatives_dir else None
     return train_classifier(data, plan, options.out, reporter, negative_crops=crops, export_only=options.export_only)
 
 
-def _adapt_plan(plan: TrainingPlan, data: Dataset, options: TrainOptions) -> TrainingPlan:
+def load_plan_data(plan: TrainingPlan) -> Dataset:
+    """Load the data set of a plan, and print what its reader noticed."""
+    from emotion.datasets.readers.loaders import load_dataset
+    from emotion.training.classifier.networks.zoo import get_architecture
+
+    size = get_architecture(plan.network).input_size
+    data = load_dataset(Path(plan.data), Path(plan.ferplus_csv) if plan.ferplus_csv else None, size)
+    for note in data.notes:
+        print_progress(note)
+    return data
+
+
+def adapt_plan(plan: TrainingPlan, data: Dataset, options: PlanOptions, *, has_config: bool) -> TrainingPlan:
     """Fit defaults that were not chosen to the data set: its labels, and a batch that its train split can fill."""
     from emotion.datasets.label_sets import default_label_set, get_label_set, map_labels, native_label_set
     from emotion.training.classifier.networks.zoo import get_architecture
 
     is_native = get_architecture(plan.network).is_native
-    has_config = options.config is not None
     if is_native:  # it uses all labels
         plan = replace(plan, label_set=native_label_set(data.label_names))
-    elif options.plan.label_set is None and not has_config:
+    elif options.label_set is None and not has_config:
         plan = replace(plan, label_set=default_label_set(plan.label_set, data.label_names))
-    if options.plan.batch_size is None and not has_config:
+    if options.batch_size is None and not has_config:
         task = data if is_native else map_labels(data, get_label_set(plan.label_set)).data
         plan = replace(plan, batch_size=max(1, min(plan.batch_size, len(task.rows_in("train")))))
     return plan

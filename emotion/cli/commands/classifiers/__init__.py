@@ -1,0 +1,1 @@
+"""The commands `emotion classifier` and `emotion sweep`."""
