@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -67,6 +68,90 @@ MOVEMENTS: Final = (
     Movement("jawOpen", "jaw open", "AU26 jaw drop"),
 )
 MOVEMENT_NAMES: Final = tuple(movement.name for movement in MOVEMENTS)
+
+
+@dataclass(frozen=True, slots=True)
+class MovementGroup:
+    """A movement of both sides of a face, or one that has no sides.
+
+    Attributes:
+        name: The ARKit name without the side, such as "mouthSmile".
+        plain_name: What a person calls it, such as "mouth corners up".
+        action_unit: The unit of the facial action coding system, as in `Movement`.
+        members: The names of its movements.
+    """
+
+    name: str
+    plain_name: str
+    action_unit: str | None
+    members: tuple[str, ...]
+
+
+# What both sides together are called, where it differs from the plain name of one side.
+_NAMES_OF_BOTH_SIDES: Final = {
+    "browOuterUp": "outer brows up",
+    "browDown": "brows down",
+    "eyeWide": "eyes wide open",
+    "eyeBlink": "eyes closed",
+    "eyeLookUp": "eyes look up",
+    "eyeLookDown": "eyes look down",
+    "eyeLookIn": "eyes look to the nose",
+    "eyeLookOut": "eyes look outward",
+    "mouthSmile": "mouth corners up",
+    "mouthFrown": "mouth corners down",
+}
+
+
+def _group_sides() -> tuple[MovementGroup, ...]:
+    members: dict[str, list[Movement]] = {}
+    for movement in MOVEMENTS:
+        members.setdefault(movement.name.removesuffix(_LEFT).removesuffix(_RIGHT), []).append(movement)
+    return tuple(
+        MovementGroup(
+            name,
+            _NAMES_OF_BOTH_SIDES.get(name, sides[0].plain_name.split(",")[0]),
+            sides[0].action_unit,
+            tuple(movement.name for movement in sides),
+        )
+        for name, sides in members.items()
+    )
+
+
+MOVEMENT_GROUPS: Final[Mapping[str, MovementGroup]] = {group.name: group for group in _group_sides()}
+
+
+def average_sides(movements: Mapping[str, float]) -> dict[str, float]:
+    """Return the mean of both sides by the name of the group, for the groups whose movements are all there."""
+    return {
+        group.name: sum(movements[name] for name in group.members) / len(group.members)
+        for group in MOVEMENT_GROUPS.values()
+        if movements.keys() >= set(group.members)
+    }
+
+
+# What is drawn over time: the name of a curve, and the movements whose mean it is.
+CURVES: Final[Mapping[str, tuple[str, ...]]] = {
+    "smile": ("mouthSmileLeft", "mouthSmileRight"),
+    "brows down": ("browDownLeft", "browDownRight"),
+    "brows up": ("browInnerUp", "browOuterUpLeft", "browOuterUpRight"),
+    "jaw open": ("jawOpen",),
+}
+
+
+def measure_curves(movements: Mapping[str, float]) -> dict[str, float]:
+    """Return the value from 0 to 1 of each of `CURVES` whose movements are all there."""
+    return {
+        name: sum(movements[member] for member in members) / len(members)
+        for name, members in CURVES.items()
+        if movements.keys() >= set(members)
+    }
+
+
+def swap_sides(movements: Mapping[str, float]) -> dict[str, float]:
+    """Return the movements of a mirrored image by the names that they have in the image itself."""
+    mirrored = {movement.name: movement.mirrored_name for movement in MOVEMENTS}
+    return {mirrored[name]: strength for name, strength in movements.items()}
+
 
 # The index of each of the 68 points in a mirrored image; the order is that of Sagonas et al. 2013, "300 faces
 # in-the-wild challenge": jaw, brows, nose, eyes, outer and inner lips, each from the left of the image.

@@ -2,7 +2,7 @@
 
 from emotion.charts.collections import plot_counts_over_time, plot_expression_counts, plot_folder_expressions
 from emotion.charts.export import export_chart
-from emotion.charts.faces import plot_group_shares, plot_scores
+from emotion.charts.faces import plot_group_shares, plot_movements, plot_scores
 from emotion.charts.generation import plot_generator_history, plot_intervals, plot_strip_predictions
 from emotion.charts.runs import (
     CELL_SELECTION,
@@ -44,6 +44,7 @@ __all__ = [
     "plot_intervals",
     "plot_learning_rate",
     "plot_movement_curves",
+    "plot_movements",
     "plot_parallel_coordinates",
     "plot_people_shares",
     "plot_prediction_history",

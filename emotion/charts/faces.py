@@ -11,6 +11,7 @@ import pandas as pd
 from emotion.charts.style import (
     BAR_PX,
     EDGE_COLOR,
+    SERIES_COLORS,
     apply_layout,
     legend_height,
     make_axis,
@@ -33,16 +34,41 @@ def plot_scores(table: pd.DataFrame) -> alt.LayerChart:
     table = table.sort_values("probability", ascending=False, kind="stable")
     rows = table.assign(
         name=[symbol_and_name(e) for e in table["expression"]],
+        value=table["probability"],
         text=[format_percent(p) for p in table["probability"]],
     )
+    color = alt.Color("expression:N", scale=make_color_scale(rows["expression"].tolist()), legend=None)
+    tooltip = [alt.Tooltip("name:N", title="expression"), alt.Tooltip("text:N", title="probability")]
+    return _plot_bars(rows, color, tooltip)
+
+
+def plot_movements(table: pd.DataFrame) -> alt.LayerChart:
+    """Plot one bar per movement of one face, in the order of the table.
+
+    Args:
+        table: `movement`, `strength` (0 to 1) and `action_unit`, as from `results.tables.movements_table`.
+    """
+    rows = table.assign(
+        name=table["movement"],
+        value=table["strength"],
+        text=[format_percent(strength) for strength in table["strength"]],
+    )
+    tooltip = [
+        alt.Tooltip("name:N", title="movement"),
+        alt.Tooltip("text:N", title="strength"),
+        alt.Tooltip("action_unit:N", title="action unit"),
+    ]
+    return _plot_bars(rows, alt.ColorValue(SERIES_COLORS[0]), tooltip)
+
+
+def _plot_bars(rows: pd.DataFrame, color: alt.Color | alt.ColorValue, tooltip: list[alt.Tooltip]) -> alt.LayerChart:
+    """Plot one bar for each row with `name`, `value` (0 to 1) and `text`, in their order."""
     base = alt.Chart(rows).encode(
-        x=alt.X("probability:Q", scale=alt.Scale(domain=[0, 1], nice=False), axis=None),
-        tooltip=[alt.Tooltip("name:N", title="expression"), alt.Tooltip("text:N", title="probability")],
+        x=alt.X("value:Q", scale=alt.Scale(domain=[0, 1], nice=False), axis=None), tooltip=tooltip
     )
     names = list(rows["name"])
     bars = base.mark_bar(cornerRadius=3, stroke=EDGE_COLOR, strokeWidth=1, height=BAR_PX * 0.6).encode(
-        y=alt.Y("name:N", sort=names, axis=make_axis("left")),
-        color=alt.Color("expression:N", scale=make_color_scale(rows["expression"].tolist()), legend=None),
+        y=alt.Y("name:N", sort=names, axis=make_axis("left")), color=color
     )
     # The percentages are labels of an axis on the right, because only axis labels follow the text color of the theme.
     # They are quoted as in JSON, because a label may contain an apostrophe.

@@ -7,16 +7,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from emotion.faces import Face, FrameResult, Scores
+from emotion.faces import Face, FrameResult, HeadPose, Scores
 from emotion.live.state import CalibrationState, LiveFace, LiveOptions
 from emotion.media.image_array import ImageArray, downscale
+from emotion.movements import swap_sides
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.annotation import annotate
 from emotion.recognition.anonymizer import Anonymizer, pixelate_all
 from emotion.recognition.cropping import crop_faces, to_gray
 from emotion.recognition.saliency import overlay_class_activation
 from emotion.results import serialization
-from emotion.tracking.settings import StreamStats
+from emotion.results.photos import remove_features
+from emotion.tracking.settings import StreamSettings, StreamStats
 from emotion.tracking.stream import Stream
 
 THUMBNAIL_SIDE_PX: Final = 160
@@ -58,9 +60,10 @@ class AnalyzedFrame:
 
     def faces(self, anonymize: bool) -> tuple[LiveFace, ...]:
         """Return its faces; with `anonymize` pixelated, even if they were not when the frame arrived."""
+        faces = remove_features(self.result.faces) if anonymize else self.result.faces
         return tuple(
             LiveFace(face, self._make_thumbnail(face, anonymize), self.raw_scores.get(face.track_id or 0))
-            for face in self.result.faces
+            for face in faces
         )
 
     def faces_with_saliency(self, analyzer: Analyzer, anonymize: bool, max_faces: int) -> tuple[LiveFace, ...]:
@@ -111,11 +114,13 @@ class FrameAnalyzer:
     ) -> AnalyzedFrame:
         """Find the faces in a frame and annotate it."""
         stream = self._stream
-        stream.settings = options.stream
+        stream.settings = _hide_features(options.stream) if options.anonymize else options.stream
         result = stream.process(image, timestamp)
+        if options.mirror:
+            result = replace(result, faces=tuple(map(_name_own_sides, result.faces)))
         started = time.perf_counter()
         clean = self._anonymize(image, timestamp, result, options) if options.anonymize else image
-        annotated = annotate(clean, result.faces)
+        annotated = annotate(clean, result.faces, points=options.draw_points)
         return AnalyzedFrame(
             result=result,
             clean_image=clean,
@@ -137,3 +142,16 @@ class FrameAnalyzer:
         except Exception as error:  # whatever fails, no recognizable face may leave the session
             self._on_error(error)
             return pixelate_all(image)
+
+
+def _hide_features(settings: StreamSettings) -> StreamSettings:
+    return replace(settings, recognition=replace(settings.recognition, features=False))
+
+
+def _name_own_sides(face: Face) -> Face:
+    """Return a face of a mirrored frame with the sides of the person in the names of movements and in the head pose."""
+    features = face.features
+    if features is None:
+        return face
+    pose = features.pose and HeadPose(-features.pose.yaw, features.pose.pitch, -features.pose.roll)
+    return replace(face, features=replace(features, pose=pose, movements=swap_sides(features.movements)))

@@ -30,6 +30,7 @@ from emotion.media.image_reader import encode_png
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.anonymizer import pixelate_all
 from emotion.results import serialization
+from emotion.results.photos import remove_features
 from emotion.results.records import Provenance
 from emotion.tracking.stream import Stream
 
@@ -236,7 +237,8 @@ class LiveSession:
         if last is None:
             return None
         width, height = last.frame_size
-        faces = serialization.frame_to_dict(last.result.timestamp, last.result.faces)["faces"]
+        shown_faces = remove_features(last.result.faces) if options.anonymize else last.result.faces
+        faces = serialization.frame_to_dict(last.result.timestamp, shown_faces)["faces"]
         provenance = self._make_provenance(_now() - last.arrival_time)
         record = {**provenance, "width": width, "height": height, "settings": asdict(options), "faces": faces}
         return encode_png(last.display_image(options.anonymize)), record

@@ -19,15 +19,18 @@ class LiveOptions:
 
     Attributes:
         stream: Settings of detection, tracking and classification.
-        mirror: Whether frames are mirrored left-right.
-        anonymize: Whether faces are pixelated in every image that leaves the session.
+        mirror: Whether frames are mirrored left-right. Boxes and points are in the mirrored frame; the sides of
+            movements and head pose are those of the person.
+        anonymize: Whether faces are pixelated in every image that leaves the session, and have no features.
         is_paused: Whether frames pass without being analyzed.
+        draw_points: Whether the points of faces with features are drawn.
     """
 
     stream: StreamSettings = field(default_factory=StreamSettings)
     mirror: bool = True
     anonymize: bool = False
     is_paused: bool = False
+    draw_points: bool = False
 
 
 @dataclass(frozen=True)

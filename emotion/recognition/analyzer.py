@@ -20,7 +20,7 @@ from emotion.recognition.cropping import crop_faces, to_gray, tta_crops
 from emotion.recognition.detectors.detection import FaceDetector, min_face_size
 from emotion.recognition.detectors.detector_factory import make_detector
 from emotion.recognition.face_classifier import choose_face_classifier, load_score_fusion
-from emotion.recognition.features.default_network import add_features
+from emotion.recognition.features.default_network import describe_classified
 from emotion.recognition.features.straightening import reclassify_tilted
 from emotion.recognition.labeling import ClassifiedFace, label_faces
 from emotion.recognition.settings import AnalyzerSettings
@@ -97,8 +97,9 @@ class Analyzer:
     def _label(
         self, image: NDArray[np.uint8], classified: tuple[ClassifiedFace, ...], settings: AnalyzerSettings
     ) -> tuple[Face, ...]:
-        faces = label_faces(classified, settings.min_confidence)
-        return add_features(to_gray(image), faces, self.detector.crop_geometry) if settings.features else faces
+        if settings.features:
+            classified = describe_classified(to_gray(image), classified, self.detector.crop_geometry)
+        return label_faces(classified, settings.min_confidence)
 
     def classify_all(
         self, image: ImageSource, settings: AnalyzerSettings, *, tta: bool = False

@@ -146,6 +146,11 @@ def hide_points(faces: Sequence[Face]) -> tuple[Face, ...]:
     )
 
 
+def remove_features(faces: Sequence[Face]) -> tuple[Face, ...]:
+    """Return faces without points, head pose and movements."""
+    return tuple(replace(face, features=None) for face in faces)
+
+
 def make_unique_names(names: Sequence[str]) -> list[str]:
     """Number the names that occur again: "a.jpg", "a.jpg (2)"."""
     return _number_duplicates(names, "{} ({})")

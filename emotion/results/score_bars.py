@@ -15,7 +15,7 @@ PANEL_COLOR: Final = (22, 24, 29)
 INK: Final = (240, 241, 243)
 MUTED_INK: Final = (165, 170, 178)
 ROW_HEIGHT: Final = 46  # pixels
-_TRACK_COLOR: Final = (48, 52, 60)  # of the empty part of a bar
+TRACK_COLOR: Final = (48, 52, 60)  # of the empty part of a bar
 _BADGE_PX: Final = 34
 _TEXT_LEFT: Final = 46
 _MIN_BAR_PX: Final = 8
@@ -49,7 +49,7 @@ def draw_score_bars(draw: ImageDraw.ImageDraw, position: tuple[int, int], width:
         draw.text((left, middle), bar.name, font=get_font(bar.name, 22), fill=INK, anchor="lm")
         draw.text((right, middle), bar.text, font=get_font(bar.text, 20), fill=MUTED_INK, anchor="rm")
         top = y + 29
-        draw.rounded_rectangle((left, top, right, top + 7), 3, fill=_TRACK_COLOR)
+        draw.rounded_rectangle((left, top, right, top + 7), 3, fill=TRACK_COLOR)
         end = left + max(_MIN_BAR_PX, round((right - left) * bar.share))
         draw.rounded_rectangle((left, top, end, top + 7), 3, fill=color)
         y += ROW_HEIGHT

@@ -10,6 +10,7 @@ import pandas as pd
 
 from emotion.faces import Face, FaceFeatures
 from emotion.movements import MOVEMENT_NAMES
+from emotion.recognition.features.wording import list_strongest
 from emotion.results.serialization import count_expressions, features_from_dict
 from emotion.storage import BYTE_ORDER_MARK, escape_formula
 
@@ -119,6 +120,15 @@ def scores_table(face: Face) -> pd.DataFrame:
     """Return the scores of a face in the order of the classifier: `expression`, `probability`."""
     scores = face.scores or {}
     return pd.DataFrame({"expression": list(scores), "probability": list(scores.values())})
+
+
+def movements_table(features: FaceFeatures) -> pd.DataFrame:
+    """Return the strongest movements of a face: `movement`, `strength` (0 to 1), `action_unit` ("" for none)."""
+    strongest = list_strongest(features.movements)
+    return pd.DataFrame(
+        [(group.plain_name, strength, group.action_unit or "") for group, strength in strongest],
+        columns=["movement", "strength", "action_unit"],
+    )
 
 
 def stream_table(frames: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from emotion.formatting import format_percent
 from emotion.media.image_array import ImageArray, downscale
 from emotion.media.image_reader import encode_jpeg
 from emotion.recognition.annotation import MAX_FULL_LABELS
+from emotion.recognition.features.drawing import find_outline
 from emotion.results.photos import PhotoAnalysis
 from emotion.storage import PROJECT_ROOT
 
@@ -86,10 +87,20 @@ def _face_to_dict(number: int, face: Face) -> dict[str, Any]:
         "reason": format_uncertainty(face),
         "color": style.color,
         "text_color": text_color(style.name),
+        "outline": _outline_to_dict(face),
         "scores": [
             {"name": symbol_and_name(label), "score": p, "text": format_percent(p), "color": get_style(label).color}
             for label, p in sorted(scores.items(), key=lambda item: -item[1])
         ],
+    }
+
+
+def _outline_to_dict(face: Face) -> dict[str, list[tuple[int, ...]]]:
+    """Return the points (x, y) and the lines (x1, y1, x2, y2) of a face in pixels of the photo."""
+    outline = find_outline(face.features)
+    return {
+        "points": [(round(x), round(y)) for x, y in outline.points],
+        "lines": [(round(x1), round(y1), round(x2), round(y2)) for (x1, y1), (x2, y2) in outline.lines],
     }
 
 

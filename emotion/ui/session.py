@@ -11,6 +11,7 @@ from emotion.model_store.store import ModelBundle
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.detectors import detector_factory
+from emotion.recognition.features import default_network
 from emotion.recognition.settings import AnalyzerSettings
 
 
@@ -50,6 +51,22 @@ def get_analyzer() -> Analyzer:
     """
     bundle = get_bundle()
     return _load_analyzer(get_settings().detector, bundle.sha256, bundle)
+
+
+def find_features_error() -> str | None:
+    """Return why facial features cannot be estimated; None where they can."""
+    try:
+        default_network.load_default_network()
+    except ModelError as error:
+        return str(error)
+    return None
+
+
+def list_shown_movements() -> tuple[str, ...]:
+    """Return the names of the movements that faces with features have; () without a features network."""
+    if find_features_error() is not None:
+        return ()
+    return tuple(default_network.load_default_network().bundle.features_card.shown_movements)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Starting the classifier")

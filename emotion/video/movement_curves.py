@@ -8,17 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from emotion.movements import CURVES
 from emotion.results.tables import MOVEMENT_PREFIX
 from emotion.video.tables import BinnedSpans, compute_segments, deduplicate_per_frame, get_column, split_into_bins
 
 SMILE: Final = "smile"
-# The names of the movements whose mean each curve shows.
-CURVES: Final = {
-    SMILE: ("mouthSmileLeft", "mouthSmileRight"),
-    "brows down": ("browDownLeft", "browDownRight"),
-    "brows up": ("browInnerUp", "browOuterUpLeft", "browOuterUpRight"),
-    "jaw open": ("jawOpen",),
-}
 CURVE_COLUMNS: Final = ("track_id", "name", "movement", "start", "strength")
 SMILE_COLUMNS: Final = ("track_id", "name", "start", "end", "strength")
 # The share of a full smile from which on a face counts as smiling. It separates the faces of PublicTest with the FER+

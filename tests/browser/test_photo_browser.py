@@ -1,4 +1,5 @@
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,24 @@ def test_blur_anonymizes_the_photo(app: str, open_page: Open, sample_file: Path)
     page.get_by_text("Blur faces").click()
     expect(image).not_to_have_attribute("src", clear)
     expect(page.get_by_text("Model input")).to_have_count(0)
+
+
+def test_facial_features_lie_on_the_face_until_it_is_blurred(app: str, open_page: Open, sample_file: Path) -> None:
+    page = open_page(f"{app}/photo")
+    upload(page, sample_file)
+    outline = page.locator(".outlines path.line:not(.dark)")
+    expect(outline).to_have_attribute("d", "")
+    page.get_by_text("Facial features", exact=True).click()
+    expect(outline).to_have_attribute("d", re.compile("^M.+L"))
+    drawn, box = outline.bounding_box(), page.locator(".box").bounding_box()
+    assert drawn is not None
+    assert box is not None
+    assert drawn["x"] + drawn["width"] / 2 == pytest.approx(box["x"] + box["width"] / 2, abs=box["width"] / 4)
+    assert drawn["width"] == pytest.approx(box["width"], rel=0.4)
+    expect(page.get_by_text("Head:")).to_be_visible()
+    page.get_by_text("Blur faces").click()
+    expect(outline).to_have_attribute("d", "")
+    expect(page.get_by_text("Head:")).to_have_count(0)
 
 
 def test_each_page_can_be_opened_first(start_app: Callable[[], Any], open_page: Open) -> None:

@@ -39,6 +39,19 @@ def test_scores_are_sorted_and_have_symbol_name_and_percentage() -> None:
     assert list(table["expression"]) == ["sad", "happy", "neutral"], "the table is not modified"
 
 
+def test_movements_keep_their_order_and_have_percentages_and_units() -> None:
+    table = pd.DataFrame(
+        {"movement": ["jaw open", "mouth corners up"], "strength": [0.3, 0.7], "action_unit": ["AU26 jaw drop", ""]}
+    )
+    chart = charts.plot_movements(table)
+    assert [(row["name"], row["text"], row["action_unit"]) for row in chart_rows(chart)] == [
+        ("jaw open", "30%", "AU26 jaw drop"),
+        ("mouth corners up", "70%", ""),
+    ]
+    drawn = vl_convert.vegalite_to_svg(chart.to_json())
+    assert drawn.index(">jaw open<") < drawn.index(">mouth corners up<")
+
+
 def test_labels_with_quotes_have_their_percentages() -> None:
     table = pd.DataFrame({"expression": ["don't know", 'so "so"', "back\\slash"], "probability": [0.6, 0.3, 0.1]})
     drawn = vl_convert.vegalite_to_svg(charts.plot_scores(table).to_json())

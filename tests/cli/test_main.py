@@ -85,6 +85,7 @@ def data(tmp_path: Path) -> Path:
         ("analyze a.mp4 --features --anonymize --out o", 1, "a.mp4 is a video: --features and --anonymize exclude"),
         ("features make-targets --teacher a --teacher-python b --out c", 2, "Give one of --fer2013 and --photos."),
         ("features make-targets --photos p --teacher a --teacher-python b --out c", 1, "There is no a; see docs"),
+        ("features explain-labels --targets a.npz --fer2013 b.npz", 1, "a.npz is not a readable .npz file"),
         ("features train --targets a.npz --out run", 1, "a.npz is not a readable .npz file"),
         ("classifier train --data faces.npz", 2, "Missing option '--out'"),
         ("classifier train --out run", 2, "Missing option '--data' or '--config'"),

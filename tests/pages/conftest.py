@@ -16,13 +16,17 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.testing.v1 import AppTest
 
+from emotion.errors import ModelError
 from emotion.faces import Face
 from emotion.jobs import job
 from emotion.jobs.reporter import job_context
 from emotion.media.image_reader import encode_png
 from emotion.model_store import store
+from emotion.movements import MOVEMENT_NAMES
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.detectors import detector_factory
+from emotion.recognition.features import default_network
+from emotion.recognition.features.network import FeaturesNetwork
 from emotion.recognition.settings import AnalyzerSettings
 from emotion.storage import BYTE_ORDER_MARK
 from emotion.training import manager, run_listing
@@ -31,6 +35,9 @@ from emotion.video import library
 from emotion.video.pipeline import analyze_video
 from emotion.video.settings import VideoRequest, VideoSettings
 from tests.pages.video_making import BrightnessClassifier, find_faces, make_provenance, write_video
+from tests.recognition.features.making import Answer
+from tests.recognition.features.making import make_bundle as make_features
+from tests.training.features.making import mean_points
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
 
@@ -46,6 +53,27 @@ def models(tmp_path: Path, make_bundle: Callable[..., Path], monkeypatch: pytest
     make_bundle(tmp_path / "models" / "tiny")
     st.cache_data.clear()  # AppTest shares its cache among all tests
     return tmp_path / "models"
+
+
+@pytest.fixture
+def features_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FeaturesNetwork:
+    """A features network that sees a smile and a head turned to its left in every face; the app has no other one."""
+    movements = np.where([name.startswith("mouthSmile") for name in MOVEMENT_NAMES], 0.75, 0.0)
+    answer = Answer(mean_points(), (20, 0, 0), movements)
+    bundle = make_features(tmp_path / "features", answer, shown_movements=["mouthSmileLeft", "mouthSmileRight"])
+    network = FeaturesNetwork(bundle)
+    monkeypatch.setattr(default_network, "load_default_network", lambda: network)
+    return network
+
+
+@pytest.fixture
+def no_features_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No features network: the app has to do without."""
+
+    def fail() -> None:
+        raise ModelError("There is no features network.")
+
+    monkeypatch.setattr(default_network, "load_default_network", fail)
 
 
 class Page:

@@ -31,6 +31,7 @@ from streamlit.runtime.fragment import MemoryFragmentStorage
 from streamlit_webrtc.component import WebRtcStreamerState
 
 from emotion.faces import Box, Face
+from emotion.live.game import Challenge, MirrorGame
 from emotion.live.session import LiveSession
 from emotion.media.image_reader import encode_jpeg, read_image
 from emotion.recognition.anonymizer import pixelate_all
@@ -907,3 +908,87 @@ def test_failing_part_of_the_page_does_not_affect_the_others(
     assert stays is None or has(playing, stays)
     assert stays or playing.shown("live_cards")
     assert not playing.app.exception
+
+
+# ------------------------------------------------------------------ facial features and the mirror game
+
+
+def htmls(page: Any) -> str:
+    return "".join(html.proto.body for html in page.app.get("html"))
+
+
+def test_features_are_drawn_and_shown_where_they_are_switched_on(
+    features_network: None, playing: Any, rtc: Rtc
+) -> None:
+    assert playing.shown("live_cards")["faces"][0]["pose"] is None
+    assert playing.shown("live_curves") is None
+    image = paint((40, 60))
+    plain = rtc.play(playing, image, image)[-1]
+    playing.app.toggle(key="live_features").set_value(True).run()
+    drawn = rtc.play(playing, *[image] * 4)[-1]
+    assert (drawn != plain).any(axis=2).sum() > 100
+    pose = playing.shown("live_cards")["faces"][0]["pose"]
+    assert pose["text"] == "turned 20° to their right", "the image is mirrored"
+    assert pose["x"] > 0, "to the right of the screen, as in the mirror"
+    assert playing.shown("live_curves")["lanes"][0]["label"].startswith("Movements of face 1: smile 75%")
+
+
+def test_blur_hides_features(features_network: None, playing: Any, rtc: Rtc) -> None:
+    playing.app.toggle(key="live_features").set_value(True).run()
+    playing.app.toggle(key="side_anonymize").set_value(True).run()
+    rtc.play(playing, *[paint((40, 60))] * 3)
+    assert playing.app.toggle(key="live_features").disabled
+    assert playing.shown("live_cards")["faces"][0]["pose"] is None
+    assert playing.shown("live_curves") is None
+    assert all(face.face.features is None for face in lives(playing).session.state().faces)
+
+
+@pytest.fixture
+def game_page(features_network: None, playing: Any, rtc: Rtc, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The mirror game beside a playing camera, on the clock of the frames."""
+    monkeypatch.setattr("emotion.ui.live.game._now", lambda: rtc.now)
+    playing.app.segmented_control(key="live_view").set_value("Mirror game").run()
+    return playing
+
+
+def play_until(page: Any, rtc: Rtc, text: str) -> None:
+    for _ in range(60):
+        if text in htmls(page) + page.words:
+            return
+        rtc.play(page, paint((40, 60)), step=0.45)
+    pytest.fail(f"{text} was not shown; the panel is {htmls(page)}")
+
+
+def test_game_is_played_to_its_result(game_page: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
+    assert "Show what the program asks for" in game_page.words
+    assert game_page.shown("live_cards") is None
+    click(game_page, "live_game_start")
+    smile = Challenge("smile", "Smile", 0.5, groups=("mouthSmile",))
+    game_page.app.session_state["live_game"] = lives(game_page).session, MirrorGame.from_challenges([smile])
+    play_until(game_page, rtc, "Relax your face")
+    play_until(game_page, rtc, "Round 1 of 1")
+    play_until(game_page, rtc, ">Smile<")
+    play_until(game_page, rtc, ">Now<")
+    play_until(game_page, rtc, "##### 0 of 100 points")  # the neutral face has the same smile
+    card = read_image(saved["mirror-game.png"])
+    assert card.shape == (630, 1200, 3)
+    click(game_page, "live_game_end")
+    assert "Show what the program asks for" in game_page.words
+
+
+def test_game_asks_only_for_what_the_models_see(game_page: Any) -> None:
+    click(game_page, "live_game_start")
+    _, game = game_page.app.session_state["live_game"]
+    assert {one.challenge.label for one in game.rounds} == {"happy", "surprise", "sad", "angry"}
+
+
+def test_game_needs_visible_faces(game_page: Any) -> None:
+    game_page.app.toggle(key="side_anonymize").set_value(True).run()
+    assert "Blur faces is on" in game_page.words
+    assert not has(game_page, "live_game_start")
+
+
+def test_game_starts_with_the_camera(rtc: Rtc, painted: None, open_page: Open) -> None:
+    page = open_page("webcam", {"live_view": "Mirror game"})
+    assert page.app.button(key="live_game_start").disabled
+    page.app.session_state["live_controller"].session.close()

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from emotion.movements import CURVES
 from emotion.video import movement_curves
 from emotion.video.frame_log import FrameLog
 from emotion.video.identities import IdentityEdits
@@ -26,7 +27,7 @@ def make_faces(folder: Path, *smiles: float | None, edits: IdentityEdits | None 
 def test_each_curve_is_the_mean_of_its_movements(tmp_path: Path) -> None:
     curves = movement_curves.compute_curves(make_faces(tmp_path, 0.2, 0.4, 0.6), 0.3)
     assert curves.columns.tolist() == list(movement_curves.CURVE_COLUMNS)
-    assert curves["movement"].unique().tolist() == list(movement_curves.CURVES)
+    assert curves["movement"].unique().tolist() == list(CURVES)
     smile = curves[curves["movement"] == "smile"]
     # Steps of a twelfth of a second over frames of a tenth: the second one is a fifth of the first frame, and so on.
     np.testing.assert_allclose(smile["strength"], [0.2, 0.36, 0.52, 0.6], atol=1e-6)

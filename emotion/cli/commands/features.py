@@ -184,3 +184,29 @@ def evaluate(options: EvaluateOptions) -> None:
     data = _load_targets(options.targets, options.fer2013)
     rows: dict[str, Any] = dict(evaluate_network(FeaturesNetwork(bundle, num_threads=1), data, options.split))
     print_result(rows, lambda: format_metrics(rows), as_json=options.as_json)
+
+
+@features.command("explain-labels")
+@click.option(
+    "--targets", required=True, type=click.Path(path_type=Path), metavar="FILE", help="The targets of FER-2013."
+)
+@click.option(
+    "--fer2013", required=True, type=click.Path(path_type=Path), metavar="FILE", help="fer2013.npz with FER+ votes."
+)
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write the table to this JSON file.")
+@json_option
+def explain_labels(targets: Path, fer2013: Path, out: Path | None, as_json: bool) -> None:
+    """Measure which movements speak for a label.
+
+    The table compares faces with a label to all others, on the training faces of FER-2013 and their FER+ labels.
+    """
+    from emotion.datasets.label_movements import measure_label_movements
+    from emotion.datasets.readers.feature_targets import load_feature_targets
+    from emotion.datasets.readers.fer2013_files import read_npz
+    from emotion.storage import write_atomic
+
+    table = measure_label_movements(load_feature_targets(targets, fer2013), read_npz(fer2013))
+    if out is not None:
+        write_atomic(out, table.model_dump_json(indent=1) + "\n")
+    effects = {name: statistics.effects for name, statistics in table.movements.items()}
+    print_result(table.model_dump(), lambda: format_metrics(effects), as_json=as_json)

@@ -12,6 +12,7 @@ from emotion.faces import Face
 from emotion.model_store.store import get_default_model
 from emotion.recognition.cropping import CropGeometry
 from emotion.recognition.features.network import FeaturesNetwork
+from emotion.recognition.labeling import ClassifiedFace
 
 
 def add_features(gray: NDArray[np.uint8], faces: tuple[Face, ...], geometry: CropGeometry) -> tuple[Face, ...]:
@@ -29,6 +30,14 @@ def add_features(gray: NDArray[np.uint8], faces: tuple[Face, ...], geometry: Cro
         return faces
     features = load_default_network().describe_faces(gray, faces, geometry)
     return tuple(replace(face, features=seen) for face, seen in zip(faces, features, strict=True))
+
+
+def describe_classified(
+    gray: NDArray[np.uint8], classified_faces: tuple[ClassifiedFace, ...], geometry: CropGeometry
+) -> tuple[ClassifiedFace, ...]:
+    """Return classified faces with the features of `add_features`."""
+    described = add_features(gray, tuple(item.face for item in classified_faces), geometry)
+    return tuple(item._replace(face=face) for item, face in zip(classified_faces, described, strict=True))
 
 
 def estimate_tilts(gray: NDArray[np.uint8], faces: tuple[Face, ...], geometry: CropGeometry) -> NDArray[np.float64]:

@@ -8,29 +8,37 @@ from typing import Any, Final
 import streamlit as st
 
 from emotion.expressions import get_style, symbol_and_name
+from emotion.faces import HeadPose
 from emotion.formatting import format_percent
 from emotion.live.diagnostics import BrowserReport, Check, ConnectionState, first_failure, run_checks
 from emotion.live.state import LiveFace, LiveState
 from emotion.live.stream_metrics import WINDOW_SECONDS
 from emotion.media.image_reader import encode_jpeg
+from emotion.recognition.features.wording import describe_pose
 from emotion.ui import components, messages
 from emotion.ui.live.controller import LiveController
 
 MAX_CARDS: Final = 6
 _MAX_BARS: Final = 4  # of a card; the other scores are near 0
+_GAUGE_DEGREES: Final = 60.0  # of a head whose nose is at the edge of the gauge
 
 _CARDS: Final = components.load_component("cards")
 _DIAGNOSTICS: Final = components.load_component("diagnostics")
 
 
-def show_cards(live_state: LiveState) -> None:
-    """Show a card for each of the first `MAX_CARDS` faces, and the number of the others."""
+def show_cards(live_state: LiveState, is_mirrored: bool) -> None:
+    """Show a card for each of the first `MAX_CARDS` faces, and the number of the others.
+
+    Args:
+        live_state: The state of the session.
+        is_mirrored: Whether the image is mirrored, and with it the gauge of the head pose.
+    """
     num_more = len(live_state.faces) - MAX_CARDS
     _CARDS(
         key="live_cards",
         data={
             "label": "Faces in the image",
-            "faces": [_make_card(face) for face in live_state.faces[:MAX_CARDS]],
+            "faces": [_make_card(face, is_mirrored) for face in live_state.faces[:MAX_CARDS]],
             "more": f"and {num_more} more {'face' if num_more == 1 else 'faces'}" if num_more > 0 else "",
             "empty": "" if live_state.faces else _explain_no_faces(live_state),
         },
@@ -45,7 +53,7 @@ def _explain_no_faces(live_state: LiveState) -> str:
     return "No face found. Look at the camera, come closer, or add light from the front."
 
 
-def _make_card(live_face: LiveFace) -> dict[str, Any]:
+def _make_card(live_face: LiveFace, is_mirrored: bool) -> dict[str, Any]:
     face, scores = live_face.face, live_face.face.scores or {}
     top_scores = sorted(scores.items(), key=lambda item: -item[1])[:_MAX_BARS]
     return {
@@ -63,7 +71,15 @@ def _make_card(live_face: LiveFace) -> dict[str, Any]:
             }
             for label, p in top_scores
         ],
+        "pose": _make_gauge(face.features.pose, is_mirrored) if face.features and face.features.pose else None,
     }
+
+
+def _make_gauge(pose: HeadPose, is_mirrored: bool) -> dict[str, Any]:
+    """Return where the nose of a drawn head is, -1 to 1 to the right and downward, its roll in degrees, and words."""
+    sign = -1 if is_mirrored else 1
+    x, y = (max(-1.0, min(1.0, angle / _GAUGE_DEGREES)) for angle in (sign * pose.yaw, pose.pitch))
+    return {"x": round(x, 2), "y": round(y, 2), "roll": round(sign * pose.roll), "text": describe_pose(pose)}
 
 
 def run_diagnostics(controller: LiveController, live_state: LiveState) -> tuple[Check, ...]:

@@ -20,7 +20,7 @@ _UNCERTAIN_RATIO: Final = 0.25
 _NAME_PX: Final = 44  # width of the name of a lane
 _TICK_SECONDS: Final = (30, 20, 10, 0)
 _OPACITY_LEVELS: Final = 4  # more would be indistinguishable and would only make more and shorter segments
-_MAX_GAP_SECONDS: Final = 0.6  # between two samples of a face that is still present, on a slow machine
+MAX_GAP_SECONDS: Final = 0.6  # between two samples of a face that is still present, on a slow machine
 _MIN_OPACITY: Final = 0.35  # at confidence 0
 _UNCERTAIN_OPACITY: Final = 0.5
 
@@ -60,8 +60,8 @@ def merge_samples(samples: Sequence[_Sample]) -> list[Segment]:
     group: list[_Sample] = []
     for (seconds, face), following in zip(samples, [*samples[1:], None], strict=True):
         group.append((seconds, face))
-        if following is None or following[0] - seconds > _MAX_GAP_SECONDS or _look(following[1]) != _look(face):
-            end = min(0.0 if following is None else following[0], seconds + _MAX_GAP_SECONDS)
+        if following is None or following[0] - seconds > MAX_GAP_SECONDS or _look(following[1]) != _look(face):
+            end = min(0.0 if following is None else following[0], seconds + MAX_GAP_SECONDS)
             label, level = _look(face)
             is_certain = label != UNCERTAIN.name
             opacity = _MIN_OPACITY + (1 - _MIN_OPACITY) * level / _OPACITY_LEVELS if is_certain else _UNCERTAIN_OPACITY

@@ -7,9 +7,9 @@ import streamlit as st
 
 from emotion.live.state import LiveOptions
 from emotion.tracking.settings import StreamSettings
-from emotion.ui import messages, session
+from emotion.ui import features_switch, messages, session
 from emotion.ui.live import cards as live_cards
-from emotion.ui.live import controls, ribbon, single_image
+from emotion.ui.live import controls, curves, game, ribbon, single_image
 from emotion.ui.live import stream as live_stream
 from emotion.ui.live.controller import CAMERA_SIZES, LiveController, get_controller
 
@@ -18,26 +18,29 @@ from emotion.ui.live.controller import CAMERA_SIZES, LiveController, get_control
 _CARDS_INTERVAL: Final = 0.2
 _SALIENCY_INTERVAL: Final = 0.4
 _RIBBON_INTERVAL: Final = 0.5
+_FEATURES_KEY: Final = "live_features"
 
 state = st.session_state
 
 
-def show_stream(source: str) -> None:
-    """Show the stream of a source, its controls and its results.
+def show_stream(source: str, *, is_game: bool) -> None:
+    """Show the stream of a source, its controls and its results, or the mirror game beside it.
 
     Args:
         source: "Camera" or "Demo".
+        is_game: Whether the mirror game takes the place of the results.
     """
     settings = session.get_settings()
     with st.container():  # for the messages while models are loaded
-        live = get_controller(source, _get_options())
+        live = get_controller(source, _get_options(is_game=is_game))
     left, right = st.columns([3, 2], gap="medium")
     # The fragments are always drawn, each alone in a container that always exists: Streamlit identifies them by their
     # positions, and a run that ends removes the fragments that it did not draw, even those that a newer, overlapping
     # run has just created. None writes into a container outside of it: such an element can stay away after overlapping
     # runs. Messages come and go below the buttons, so that they do not move them.
-    video, buttons, saved, notes = (left.container() for _ in range(4))
-    history, settings_slot = left.container(), left.container()
+    video, buttons, saved = (left.container() for _ in range(3))
+    lower = st.container() if is_game else left  # in a narrow window the game is directly below the video
+    notes, history, settings_slot = (lower.container() for _ in range(3))
     saliency, cards = right.container(), right.container()
     stats, example = right.container(), right.container()
     with settings_slot:
@@ -47,27 +50,28 @@ def show_stream(source: str) -> None:
             live_stream.show_camera(live, size)
         else:
             live_stream.show_demo(live)
-        if live.is_used:
+        if live.is_used and not is_game:
             st.toggle("Pause", key="live_pause", help="The video keeps playing; analysis is paused.")
     shown_items = live.saved_items
     with saved:
         _show_downloads(live)
     with buttons:
-        st.fragment(_show_buttons, run_every=1.0)(live, shown_items)
+        st.fragment(_show_buttons, run_every=1.0)(live, shown_items, is_game)
     with notes:
         st.fragment(_show_messages, run_every=1.0)(live)
     with saliency:
-        if (
-            live.is_used
-            and not settings.anonymize
-            and session.get_analyzer().classifier.has_cam(settings.analyzer_settings.head)
-        ):
-            st.toggle("Explain", key="live_saliency", help="A heatmap of the parts of each face that drive its label.")
+        shown_result = game.show_result(live) if is_game else None
+        if live.is_used and not is_game:
+            _show_switches(settings)
     with cards:
-        interval = _SALIENCY_INTERVAL if state.get("live_saliency") else _CARDS_INTERVAL
-        st.fragment(_show_cards, run_every=interval)(live)
+        if is_game:
+            st.fragment(game.show_panel, run_every=game.INTERVAL)(live, shown_result)
+        else:
+            interval = _SALIENCY_INTERVAL if state.get("live_saliency") else _CARDS_INTERVAL
+            st.fragment(_show_cards, run_every=interval)(live)
     with history:
-        st.fragment(_show_ribbon, run_every=_RIBBON_INTERVAL)(live)
+        if not is_game:
+            st.fragment(_show_ribbon, run_every=_RIBBON_INTERVAL)(live)
     with stats:
         st.fragment(_show_stats, run_every=1.0)(live)
     if not live.is_used:
@@ -75,16 +79,34 @@ def show_stream(source: str) -> None:
             single_image.show_example()
 
 
-def _get_options() -> LiveOptions:
-    """Return the options of this page and of the sidebar."""
+def _show_switches(settings: session.SessionSettings) -> None:
+    """Show what else the image and the cards can show."""
+    features_switch.show_features_switch(
+        _FEATURES_KEY, "Points and outlines, head pose, smile and brows of the last 30 seconds."
+    )
+    has_cam = session.get_analyzer().classifier.has_cam(settings.analyzer_settings.head)
+    if has_cam and not settings.anonymize:
+        st.toggle("Explain", key="live_saliency", help="A heatmap of the parts of each face that drive its label.")
+
+
+def _get_options(*, is_game: bool) -> LiveOptions:
+    """Return the options of this page and of the sidebar; a game needs the movements and draws nothing of them."""
     # A frame of a camera is small, and its faces are large: half the size of a photo suffices, and is fast.
     settings = session.get_settings()
     max_side = min(settings.analyzer_settings.max_side, 2560) // (4 if settings.detector == "haar" else 2)
+    is_shown = features_switch.is_on(_FEATURES_KEY) and not is_game
+    has_features = is_shown or (is_game and session.find_features_error() is None)
     stream = StreamSettings(
-        recognition=replace(settings.analyzer_settings, max_side=max_side),
+        recognition=replace(settings.analyzer_settings, max_side=max_side, features=has_features),
         half_life=state.get("live_smoothing", 0.5),
     )
-    return LiveOptions(stream, state.get("live_mirror", True), settings.anonymize, state.get("live_pause", False))
+    return LiveOptions(
+        stream,
+        state.get("live_mirror", True),
+        settings.anonymize,
+        state.get("live_pause", False),
+        draw_points=is_shown,
+    )
 
 
 def _show_settings() -> tuple[int, int]:
@@ -117,9 +139,13 @@ def _show_cards(controller: LiveController) -> None:
     if not controller.is_used:
         return
     with messages.error_box("the faces"):
-        live_cards.show_cards(
-            controller.session.state(max_saliency_faces=live_cards.MAX_CARDS if state.get("live_saliency") else 0)
+        live_state = controller.session.state(
+            max_saliency_faces=live_cards.MAX_CARDS if state.get("live_saliency") else 0
         )
+        options = controller.session.options
+        live_cards.show_cards(live_state, options.mirror)
+        if options.draw_points and not options.anonymize:
+            curves.show_curves(live_state.recent_results)
 
 
 def _show_ribbon(controller: LiveController) -> None:
@@ -129,9 +155,9 @@ def _show_ribbon(controller: LiveController) -> None:
             st.html(ribbon.format_ribbon(controller.session.state().recent_results))
 
 
-def _show_buttons(controller: LiveController, shown_items: object) -> None:
-    """Show the buttons under the stream; rerun the page when the saved items are not `shown_items`."""
-    if controller.is_used:
+def _show_buttons(controller: LiveController, shown_items: object, is_game: bool) -> None:
+    """Show the buttons under the stream, none in a game; rerun the page when the saved items are not `shown_items`."""
+    if controller.is_used and not is_game:
         with messages.error_box("the buttons"):
             live_state = controller.session.state()
             controls.show_buttons(controller, live_state)

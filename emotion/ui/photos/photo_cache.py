@@ -23,19 +23,21 @@ from emotion.ui import session
 SAMPLE_PHOTO: Final = SAMPLE_IMAGE
 
 
-def analyze_photo(content: bytes, name: str) -> PhotoAnalysis:
+def analyze_photo(content: bytes, name: str, *, with_features: bool = False) -> PhotoAnalysis:
     """Analyze a photo with the settings of the sidebar; cached for the session by content and settings.
 
     Args:
         content: The bytes of the file.
         name: Name of the photo in error messages.
+        with_features: Whether points, head pose and movements of the faces are estimated, too.
 
     Raises:
         ImageError: If it cannot be read.
         ModelError: If there is no classifier.
     """
     session_settings, analyzer = session.get_settings(), session.get_analyzer()
-    settings = replace(session_settings.analyzer_settings, min_confidence=0)  # the analysis does not depend on it
+    # The analysis does not depend on the minimum confidence.
+    settings = replace(session_settings.analyzer_settings, min_confidence=0, features=with_features)
     key = (hashlib.sha256(content).hexdigest(), session_settings.detector, analyzer.classifier.bundle.sha256, settings)
     analyzed: set[object] = st.session_state.setdefault("analyzed_photos", set())
     if key in analyzed:  # most likely cached, so that it needs no turn

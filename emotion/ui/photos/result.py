@@ -21,7 +21,7 @@ from emotion.results import photos, serialization, tables
 from emotion.results.photos import Photo
 from emotion.results.share_card import MAX_TITLE_LENGTH
 from emotion.ui import components, session
-from emotion.ui.photos import photo_cache
+from emotion.ui.photos import features, photo_cache
 from emotion.ui.session import SessionSettings
 
 _FACE_PX: Final = 100  # width of an image of the selected face, of which three fit side by side
@@ -75,6 +75,8 @@ def _show_photo(photo: Photo, selected: int, settings: SessionSettings) -> None:
         selection=components.Selection(selected, lambda n: select_face(state["photo_index"], n)),
         alt_text=f"{photo.name}: {serialization.format_counts(photo.faces)}",
     )
+    if photo.faces:
+        features.show_switch()
     if photo.analysis.reduction > 1:
         st.caption(
             f"This photo is very large and was analyzed at 1/{photo.analysis.reduction} of its width and height: "
@@ -152,6 +154,7 @@ def _show_details(photo: Photo, selected: int, settings: SessionSettings) -> Non
         f"{label} {format_percent(p)}" for label, p in zip(scores["expression"], scores["probability"], strict=True)
     )
     components.show_chart(charts.plot_scores(scores), key="photo_scores", alt_text=alt_text)
+    features.show_features(face)
 
 
 def _show_saliency(gray: NDArray[np.uint8], face: Face, head: str | None) -> None:

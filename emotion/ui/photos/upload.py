@@ -10,7 +10,7 @@ import streamlit as st
 from emotion.results import photos
 from emotion.results.photos import Photo
 from emotion.ui import messages, session
-from emotion.ui.photos import photo_cache
+from emotion.ui.photos import features, photo_cache
 from emotion.ui.photos.selection import set_photos
 from emotion.ui.synthetic import faces
 
@@ -60,14 +60,17 @@ def choose_files() -> list[tuple[str, bytes]]:
 def analyze_photos(files: list[tuple[str, bytes]]) -> list[Photo]:
     """Analyze photos with a progress bar; show an error for each that cannot be read."""
     min_confidence = session.get_settings().analyzer_settings.min_confidence
+    # Estimated in any case, since it takes less than a millisecond a face; so the switch shows them at once.
+    with_features = session.find_features_error() is None
     analyzed, bar, start = list[Photo](), st.empty(), time.monotonic()
     for i, (name, (_, content)) in enumerate(zip(photos.make_unique_names([n for n, _ in files]), files, strict=True)):
         if i and (elapsed := time.monotonic() - start) > _PROGRESS_DELAY_SECONDS:
             seconds_left = elapsed / i * (len(files) - i)
             bar.progress(i / len(files), f"Analyzing photo {i + 1} of {len(files)}, about {seconds_left:.0f} s left")
         with messages.error_box(f'the photo "{name}"'):
-            analysis = photo_cache.analyze_photo(content, name)
-            analyzed.append(Photo(name, content, analysis, analysis.apply_min_confidence(min_confidence)))
+            analysis = photo_cache.analyze_photo(content, name, with_features=with_features)
+            faces = analysis.apply_min_confidence(min_confidence)
+            analyzed.append(Photo(name, content, analysis, features.select_features(faces)))
     bar.empty()
     return analyzed
 

@@ -58,6 +58,29 @@ function makeBox(face, data, root) {
   return box;
 }
 
+const SVG = "http://www.w3.org/2000/svg";
+
+// Draw the points and the lines of all faces; a zero-length line with round ends is a dot of the same size in any photo.
+function makeOutlines(data) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("class", "outlines");
+  svg.setAttribute("viewBox", `0 0 ${data.width} ${data.height}`);
+  svg.setAttribute("aria-hidden", "true");
+  for (const { outline } of data.faces) {
+    const group = document.createElementNS(SVG, "g");
+    const lines = outline.lines.map(([x1, y1, x2, y2]) => `M${x1} ${y1}L${x2} ${y2}`).join("");
+    const dots = outline.points.map(([x, y]) => `M${x} ${y}h0`).join("");
+    for (const [className, shape] of [["dark line", lines], ["line", lines], ["dark dot", dots], ["dot", dots]]) {
+      const path = document.createElementNS(SVG, "path");
+      path.setAttribute("class", className);
+      path.setAttribute("d", shape);
+      group.append(path);
+    }
+    svg.append(group);
+  }
+  return svg;
+}
+
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".annotated_image");
   root.select = (number) => setTriggerValue("selected", number); // of this run: the callback of an earlier run no longer works
@@ -87,7 +110,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     chip.setAttribute("aria-hidden", "true");
     return chip;
   });
-  stage.append(...boxes, ...chips);
+  const outlines = makeOutlines(data);
+  stage.append(outlines, ...boxes, ...chips);
   root.replaceChildren(stage);
   root.markSelected();
 
@@ -124,6 +148,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const isSmall = areas.some((area) => area.w < 44);
     const isShort = data.faces.length > data.max_labels || (isSmall && data.faces.length > 4);
     stage.classList.toggle("crowded", isSmall && isShort);
+    // Dots would hide the face below them.
+    areas.forEach((area, i) => outlines.children[i].classList.toggle("small", area.w < 90));
     // Chips would cover faces of a few pixels; the thumbnails below the image show their labels instead.
     stage.classList.toggle("tiny", isShort && areas.filter((area) => area.w < 16).length > areas.length / 2);
     const placed = [];

@@ -11,6 +11,35 @@ const set = (node, key, value) => {
   if (node[key] !== value) node[key] = value;
 };
 
+const SVG = "http://www.w3.org/2000/svg";
+
+// A head from the front with a line down and a line across its face, which meet at the nose.
+const makeGauge = () => {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("class", "gauge");
+  svg.setAttribute("viewBox", "-24 -24 48 48");
+  svg.setAttribute("role", "img");
+  const head = document.createElementNS(SVG, "g");
+  for (const name of ["ellipse", "path", "circle"]) head.append(document.createElementNS(SVG, name));
+  head.firstChild.setAttribute("rx", 16);
+  head.firstChild.setAttribute("ry", 20);
+  head.lastChild.setAttribute("r", 3);
+  svg.append(head);
+  return svg;
+};
+
+const fillGauge = (svg, pose) => {
+  svg.toggleAttribute("hidden", !pose);
+  if (!pose) return;
+  const [x, y] = [15 * pose.x, 18 * pose.y];
+  const [, lines, nose] = svg.firstChild.children;
+  svg.firstChild.setAttribute("transform", `rotate(${pose.roll})`);
+  lines.setAttribute("d", `M0 -20Q${2 * x} 0 0 20M-16 0Q0 ${2 * y} 16 0`);
+  nose.setAttribute("cx", x);
+  nose.setAttribute("cy", y);
+  svg.setAttribute("aria-label", `Head: ${pose.text}`);
+};
+
 const makeRow = () => {
   const node = make("div", "row");
   const track = make("span", "track");
@@ -28,7 +57,7 @@ const makeCard = () => {
   words.append(make("div", "title"), make("div", "reason"));
   const thumbnail = make("img", "face");
   thumbnail.setAttribute("alt", ""); // the title beside it has the same information
-  head.append(thumbnail, words);
+  head.append(thumbnail, words, makeGauge());
   node.append(head, make("div", "rows"));
   return node;
 };
@@ -51,12 +80,13 @@ const fillRow = (node, score) => {
 };
 
 const fill = (node, face) => {
-  const [thumbnail, words] = node.firstChild.children;
+  const [thumbnail, words, gauge] = node.firstChild.children;
   set(thumbnail, "src", face.image);
   node.setAttribute("aria-label", face.title);
   node.style.setProperty("--color", face.color);
   set(words.firstChild, "textContent", face.title);
   set(words.lastChild, "textContent", face.reason);
+  fillGauge(gauge, face.pose);
   resize(node.lastChild, face.scores.length, makeRow);
   face.scores.forEach((score, i) => fillRow(node.lastChild.children[i], score));
 };

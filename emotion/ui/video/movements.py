@@ -9,9 +9,10 @@ import streamlit as st
 
 from emotion import charts
 from emotion.formatting import format_clock, format_percent
+from emotion.movements import CURVES
 from emotion.ui import components
 from emotion.video.analysis import VideoAnalysis
-from emotion.video.movement_curves import CURVES, MIN_SMILE
+from emotion.video.movement_curves import MIN_SMILE
 from emotion.video.people import Person
 from emotion.video.tables import get_column
 

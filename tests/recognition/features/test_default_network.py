@@ -60,6 +60,25 @@ def test_an_anonymized_photo_shows_no_points_and_its_faces_have_none(analyzer: A
     assert all(face["features"]["pose"] for face in hidden.to_dict()["faces"])
 
 
+@pytest.mark.parametrize(
+    ("yaw", "reason"), [(20, "between sad and happy"), (40, "turned to the side"), (-40, "turned to the side")]
+)
+def test_a_head_turned_far_is_the_reason_of_an_uncertain_label(
+    yaw: float,
+    reason: str,
+    fake_detector: Callable,
+    fake_classifier: Callable,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = FeaturesNetwork(make_bundle(tmp_path / "features", Answer(mean_points(), pose=(yaw, 0, 0))))
+    monkeypatch.setattr(default_network, "load_default_network", lambda: network)
+    analyzer = Analyzer(fake_detector(BOXES), fake_classifier(("happy", 0.9, 1.0), ("sad", 0.45, 1.0)))
+    certain, uncertain = analyzer.analyze(IMAGE, WITH_FEATURES)
+    assert certain.uncertainty_reason is None
+    assert uncertain.uncertainty_reason == reason
+
+
 def test_the_setting_is_true_or_false() -> None:
     with pytest.raises(SettingsError, match="features is 1; expected True or False"):
         AnalyzerSettings(features=1)  # type: ignore[arg-type]

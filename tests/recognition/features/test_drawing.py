@@ -8,7 +8,7 @@ import numpy as np
 
 from emotion.faces import Box, Face, FaceFeatures, HeadPose
 from emotion.recognition.annotation import annotate, pixelate
-from emotion.recognition.features.drawing import draw_points
+from emotion.recognition.features.drawing import draw_points, find_outline
 from emotion.recognition.features.network import MAX_POINT_ERROR
 from tests.training.features.making import mean_points
 
@@ -55,3 +55,11 @@ def test_annotation_draws_points_only_where_they_are_asked_for_and_faces_are_vis
     assert (annotate(image, (FACE,), points=True) != plain).any()
     hidden = annotate(image, (FACE,), anonymize=True, points=True)
     np.testing.assert_array_equal(hidden, annotate(pixelate(image, [FACE.box]), (replace(FACE, features=None),)))
+
+
+def test_the_outline_has_the_certain_points_and_the_lines_between_them() -> None:
+    errors = (MAX_POINT_ERROR * 1.01,) * 17 + (0.02,) * 51  # the jaw is hidden
+    outline = find_outline(replace(FEATURES, point_errors=errors))
+    assert outline.points == POINTS[17:]
+    assert len(find_outline(FEATURES).lines) - len(outline.lines) == 16
+    assert find_outline(None).lines == find_outline(FEATURES.without_points()).lines == ()
