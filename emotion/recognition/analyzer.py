@@ -34,6 +34,7 @@ ColorOrder = Literal["rgb", "bgr"]
 # 104 of these with faces 102 stay as they are, and of 312 rotated copies 282 are rotated back.
 _UPRIGHT_SCORE: Final = 0.8
 _ROTATION_MARGIN: Final = 1.5
+_OTHER_ROTATIONS: Final[tuple[Rotation, ...]] = (90, 270, 180)
 _MIN_ROTATED_SCORE: Final = 0.5  # the least score of the most certain face of a rotation
 _MAX_TRIAL_SIDE: Final = 1280  # pixels; the other rotations are searched reduced to this side until one is chosen
 _MAX_FACE_IOU: Final = 0.3  # intersection over union of two boxes above which they are of one face
@@ -165,9 +166,8 @@ class Analyzer:
         return tuple(face.box for face in self._detect_candidates(image, settings))
 
     def _detect_candidates(self, image: ImageSource, settings: AnalyzerSettings) -> tuple[Face, ...]:
-        min_score = min(
-            _CANDIDATE_RATIO * settings.detection_threshold, self.min_proposal_score(settings.detection_threshold)
-        )
+        threshold = settings.detection_threshold
+        min_score = min(_CANDIDATE_RATIO * threshold, self.min_proposal_score(threshold))
         return self.detect(image, min_score, settings.max_side)
 
     def filter_by_fused_score(
@@ -243,8 +243,7 @@ class Analyzer:
         if best.upright_score <= _UPRIGHT_SCORE * len(best.classified_faces):
             min_upright_score = _ROTATION_MARGIN * best.upright_score
             trial_settings = replace(settings, max_side=min(settings.max_side, _MAX_TRIAL_SIDE))
-            rotations: tuple[Rotation, ...] = (90, 270, 180)
-            for rotation in rotations:
+            for rotation in _OTHER_ROTATIONS:
                 rotated = self._analyze_rotated(image, rotation, trial_settings)
                 if (
                     rotated.upright_score > min_upright_score
