@@ -38,6 +38,7 @@ class TrainOptions:
     out: Path
     network: str
     epochs: int
+    epoch_images: int
     guidance_classifier: Path | None
     guidance_weight: float | None
     learning_rate: float
@@ -51,7 +52,8 @@ class TrainOptions:
 @ferplus_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="The run folder.")
 @click.option("--network", default="residual", help="residual or dcgan-upsampling.")
-@click.option("--epochs", type=int, default=100)
+@click.option("--epochs", type=int, default=120)
+@click.option("--epoch-images", type=int, default=50_000, help="Images of an epoch; each ends with a checkpoint.")
 @click.option(
     "--guidance-classifier",
     type=click.Path(path_type=Path),
@@ -85,6 +87,7 @@ def train(options: TrainOptions) -> None:
         config = make_gan_config(
             options.network,
             epochs=options.epochs,
+            epoch_images=options.epoch_images,
             learning_rate=options.learning_rate,
             seed=options.seed,
             guidance_classifier=guidance.sha256,
