@@ -25,6 +25,7 @@ CLASSIFIER: Final = "classifier training"
 DETECTOR: Final = "detector training"
 FEATURES: Final = "features training"
 GENERATOR: Final = "generator training"
+UPSCALER: Final = "upscaler training"
 DATASET_BUILD: Final = "data set build"
 JOB: Final = "job"  # a folder that was made for a job, whose kind follows when the job starts
 

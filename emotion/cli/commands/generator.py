@@ -1,4 +1,4 @@
-"""The commands `emotion generator`: train, sample and evaluate; `study` is in `generator_study`."""
+"""The commands `emotion generator`: train, sample and evaluate; others are in `generator_study` and `upscaler`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 
 from emotion.cli.click_extensions import FRACTION, StudioGroup, ferplus_option, json_option, save_option, with_options
 from emotion.cli.commands.generator_study import open_or_default, study
+from emotion.cli.commands.upscaler import upscaler
 from emotion.cli.output import format_metrics, print_progress, print_result
 from emotion.cli.progress import run_job
 from emotion.errors import EmotionError
@@ -24,6 +25,7 @@ def generator() -> None:
 
 
 generator.add_command(study)
+generator.add_command(upscaler)
 
 
 # ------------------------------------------------------------------ train
