@@ -49,7 +49,8 @@ class Upscaler:
         """
         if faces.shape[1:] != (self.input_size, self.input_size):
             raise ModelError(
-                f"The faces have {faces.shape[1:]} pixels; {self.bundle.name} enlarges those of {self.input_size} a side."
+                f"The faces have {faces.shape[1:]} pixels; the model {self.bundle.name} enlarges those of "
+                f"{self.input_size} a side."
             )
         enlarged = list(self._pool.map(self._enlarge_face, faces))
         return np.stack(enlarged) if enlarged else np.empty((0, self.output_size, self.output_size), np.uint8)
