@@ -31,7 +31,7 @@ class GanConfig:
     """Hyperparameters of a generator's training; saved as config.json before the first step."""
 
     network: str = "residual"
-    epochs: int = 120
+    epochs: int = 128
     # Real faces that an epoch shows, drawn with replacement: few enough that a checkpoint is written every few minutes,
     # many enough that the validation between two epochs costs little.
     epoch_images: int = 50_000

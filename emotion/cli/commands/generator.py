@@ -54,7 +54,7 @@ class TrainOptions:
 @ferplus_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="The run folder.")
 @click.option("--network", default="residual", help="residual or dcgan-upsampling.")
-@click.option("--epochs", type=int, default=120)
+@click.option("--epochs", type=int, default=128)
 @click.option("--epoch-images", type=int, default=50_000, help="Images of an epoch; each ends with a checkpoint.")
 @click.option(
     "--guidance-classifier",
