@@ -114,6 +114,7 @@ class SampleOptions:
     model: Path | None
     out: Path | None
     overwrite: bool
+    enlarge: bool
     add_to_dataset: Path | None
     min_prob: float
     filter_classifier: Path | None
@@ -128,6 +129,7 @@ class SampleOptions:
 @click.option("--model", type=click.Path(path_type=Path), help="A generator or finished run (default: the built-in).")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Write images, sheet.png and faces.json.")
 @click.option("--overwrite", is_flag=True, help="Replace the faces in DIR.")
+@click.option("--enlarge", is_flag=True, help="Write the faces at 192 pixels, enlarged by the upscaler.")
 @click.option(
     "--add-to-dataset",
     type=click.Path(path_type=Path),
@@ -147,6 +149,7 @@ def sample(options: SampleOptions) -> None:
     """Sample synthetic faces with an expression."""
     from emotion.generation.images import build_files, write_files
     from emotion.generation.sampler import Sampler, make_seeds, parse_seed
+    from emotion.generation.upscaling.upscaler import Upscaler
     from emotion.jobs.result_folder import create_result
     from emotion.jobs.result_manifest import SYNTHETIC_IMAGES
 
@@ -156,10 +159,11 @@ def sample(options: SampleOptions) -> None:
         return
     if not options.out:
         raise EmotionError("There is no target; give --out DIR, or --add-to-dataset FOLDER for a data set.")
+    face_upscaler = Upscaler(open_or_default(None, "upscaler")) if options.enlarge else None
     seeds = make_seeds(parse_seed(options.seed), options.count)
     expressions = sampler.labels if options.expression == "all" else (options.expression,)
     with create_result(options.out, SYNTHETIC_IMAGES, overwrite=options.overwrite) as folder:
-        files = build_files(sampler, seeds, expressions, options.truncation)
+        files = build_files(sampler, seeds, expressions, options.truncation, face_upscaler)
         write_files(files, folder)
     if options.as_json:
         print(files["faces.json"].decode().rstrip())
@@ -174,6 +178,8 @@ def _add_to_dataset(sampler: Sampler, folder: Path, options: SampleOptions) -> N
 
     if options.expression == "all":
         raise EmotionError("Faces are added for one expression at a time; give it by --expression.")
+    if options.enlarge:
+        raise EmotionError("--enlarge writes faces into a folder; a data set has the faces of the generator.")
     added = add_to_dataset(
         folder,
         sampler,
