@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from emotion.video import library
 
 ROOT = Path(__file__).resolve().parents[2]
 SYSTEM_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+TIMEOUT_MS = 60_000  # of an action or an expectation: a machine that also trains is slow
+START_SECONDS = 120
 FLAGS = ["--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking"]
 
 
@@ -37,7 +40,7 @@ def start_browser() -> Iterator[Callable[..., Any]]:
     its event loop would be in the way of others."""
     from playwright.sync_api import expect, sync_playwright
 
-    expect.set_options(timeout=60_000)  # a machine that also trains is slow
+    expect.set_options(timeout=TIMEOUT_MS)
     with sync_playwright() as playwright:
         found = next(filter(None, map(shutil.which, SYSTEM_BROWSERS)), playwright.chromium.executable_path)
         if not Path(found).exists():
@@ -57,6 +60,13 @@ def start_browser() -> Iterator[Callable[..., Any]]:
 def browser(start_browser: Callable[..., Any]) -> Any:
     """A browser without a camera."""
     return start_browser()
+
+
+def is_healthy(url: str) -> bool:
+    try:
+        return urllib.request.urlopen(f"{url}/_stcore/health", timeout=5).status == HTTPStatus.OK
+    except (urllib.error.URLError, OSError):
+        return False
 
 
 @contextmanager
@@ -80,13 +90,11 @@ def started(*flags: str, log: Path = Path(os.devnull)) -> Iterator[str]:
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{url}/_stcore/health", timeout=1)
-                break
-            except (urllib.error.URLError, OSError):
-                assert process.poll() is None, "the app did not start"
-                time.sleep(0.1)
+        deadline = time.monotonic() + START_SECONDS
+        while not is_healthy(url):
+            assert process.poll() is None, "the app did not start"
+            assert time.monotonic() < deadline, f"the app did not answer within {START_SECONDS} s"
+            time.sleep(0.1)
         yield url
     finally:
         process.terminate()
@@ -107,6 +115,7 @@ def video_url(app: str, browser: Any) -> Iterator[str]:
 
     before = {video.folder for video in library.list_videos()}
     page = browser.new_page()
+    page.set_default_timeout(TIMEOUT_MS)
     try:
         page.goto(f"{app}/video")
         page.get_by_text("Fast", exact=True).last.click()
@@ -137,7 +146,7 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
 
     def open_url(url: str, width: int = 1280, within: Any = browser) -> Any:
         context = within.new_context(viewport={"width": width, "height": 800})
-        context.set_default_timeout(60_000)
+        context.set_default_timeout(TIMEOUT_MS)
         contexts.append(context)
         page = context.new_page()
         page.on("dialog", lambda dialog: (problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.browser.conftest import TIMEOUT_MS
+
 if os.environ.get("CI", "").lower() != "true":  # there a missing Playwright is a failure
     pytest.importorskip("playwright", reason="THE BROWSER TESTS DID NOT RUN: Playwright is not installed")
 from axe_playwright_python.sync_playwright import Axe
@@ -33,7 +35,7 @@ def visit(request: pytest.FixtureRequest, browser: Browser, app: str) -> Iterato
     context = browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
     )
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(TIMEOUT_MS)
 
     def open_page(name: str) -> Visit:
         page, errors = context.new_page(), list[str]()

@@ -83,9 +83,8 @@ def calibrate(options: CalibrateOptions) -> None:
     from emotion.recognition.analyzer import Analyzer
     from emotion.recognition.classification import ExpressionClassifier
     from emotion.recognition.detectors.detector_factory import make_detector
-    from emotion.recognition.settings import AnalyzerSettings
     from emotion.training.classifier.evaluation.calibration import calibrate_with_labeled_faces
-    from emotion.training.classifier.evaluation.labeled_faces import recognize_labeled_faces
+    from emotion.training.classifier.evaluation.labeled_faces import AnalyzerRecognizer, recognize_labeled_faces
     from emotion.training.classifier.evaluation.scoring import match_model_labels, replace_heads, split_logits
 
     bundle = open_model(options.model)
@@ -93,7 +92,7 @@ def calibrate(options: CalibrateOptions) -> None:
     data = load_dataset(options.data, options.ferplus_csv, bundle.input_size)
     task_data = match_model_labels(bundle, data).data
     network = ExpressionClassifier(bundle)
-    recognized = recognize_labeled_faces(options.faces, Analyzer(make_detector(), network), AnalyzerSettings())
+    recognized = recognize_labeled_faces(options.faces, AnalyzerRecognizer(Analyzer(make_detector(), network)))
     logits = split_logits(network, task_data, "validation")[name]
     majority = majority_vote(task_data.take(task_data.rows_in("validation")))
     head = calibrate_with_labeled_faces(bundle.heads[name], logits, majority, recognized)

@@ -15,7 +15,7 @@ from emotion.cli.output import print_progress, print_result
 if TYPE_CHECKING:
     from emotion.datasets.dataset import Dataset
     from emotion.training.classifier.evaluation.labeled_face_scores import LabeledFacesScore
-    from emotion.training.classifier.evaluation.labeled_faces import LabeledFacesReport
+    from emotion.training.classifier.evaluation.labeled_faces import FaceRecognizer, LabeledFacesReport
 
 # Pixels; a damaged card must not make the data set fill the memory.
 _MIN_INPUT_SIZE: Final = 8
@@ -68,7 +68,8 @@ class EvaluateOptions:
 def evaluate(options: EvaluateOptions) -> None:
     """Evaluate a classifier on a split of a data set, or on a folder of labeled faces.
 
-    Of the images of --faces, those of 48 x 48 pixels are face crops; in the others, the face is detected first.
+    Of the images of --faces, those of 48 x 48 pixels are face crops; in the others, the face is detected first. With
+    --faces, MODEL_OR_RUN may be "fer" for the package of that name, where it is installed, to compare with.
     """
     if options.faces is not None and options.data is None:
         _evaluate_faces(options, options.faces)
@@ -92,17 +93,26 @@ def evaluate(options: EvaluateOptions) -> None:
 
 
 def _evaluate_faces(options: EvaluateOptions, folder: Path) -> None:
+    from emotion.training.classifier.evaluation.labeled_faces import evaluate_labeled_faces
+
+    report = evaluate_labeled_faces(folder, _make_recognizer(options))
+    print_result(report.to_dict(), lambda: _format_faces_report(report), as_json=options.as_json)
+
+
+def _make_recognizer(options: EvaluateOptions) -> FaceRecognizer:
     from emotion.model_store.store import open_model
     from emotion.recognition.analyzer import Analyzer
     from emotion.recognition.classification import ExpressionClassifier
     from emotion.recognition.detectors.detector_factory import make_detector
     from emotion.recognition.settings import AnalyzerSettings
-    from emotion.training.classifier.evaluation.labeled_faces import evaluate_labeled_faces
+    from emotion.training.classifier.evaluation.fer_package import PACKAGE_NAME, FerPackageRecognizer
+    from emotion.training.classifier.evaluation.labeled_faces import AnalyzerRecognizer
 
+    if str(options.model) == PACKAGE_NAME:
+        return FerPackageRecognizer()
     detector = make_detector(options.detectors[0]) if options.detectors else make_detector()
     analyzer = Analyzer(detector, ExpressionClassifier(open_model(options.model)))
-    report = evaluate_labeled_faces(folder, analyzer, settings=AnalyzerSettings(head=options.head))
-    print_result(report.to_dict(), lambda: _format_faces_report(report), as_json=options.as_json)
+    return AnalyzerRecognizer(analyzer, AnalyzerSettings(head=options.head))
 
 
 def _format_faces_report(report: LabeledFacesReport) -> str:

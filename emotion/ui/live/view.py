@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Final
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from emotion.live.state import LiveOptions
 from emotion.tracking.settings import StreamSettings
@@ -18,6 +17,7 @@ from emotion.ui.live.controller import CAMERA_SIZES, LiveController, get_control
 # the browser some 25 ms, and a saliency map of each face takes several times as long as its card.
 _CARDS_INTERVAL: Final = 0.2
 _SALIENCY_INTERVAL: Final = 0.4
+_RIBBON_INTERVAL: Final = 0.5
 
 state = st.session_state
 
@@ -34,11 +34,12 @@ def show_stream(source: str) -> None:
     left, right = st.columns([3, 2], gap="medium")
     # The fragments are always drawn, each alone in a container that always exists: Streamlit identifies them by their
     # positions, and a run that ends removes the fragments that it did not draw, even those that a newer, overlapping
-    # run has just created. Messages come and go below the buttons, so that they do not move them.
+    # run has just created. None writes into a container outside of it: such an element can stay away after overlapping
+    # runs. Messages come and go below the buttons, so that they do not move them.
     video, buttons, saved, notes = (left.container() for _ in range(4))
-    history_slot, settings_slot = left.empty(), left.container()
+    history, settings_slot = left.container(), left.container()
     saliency, cards = right.container(), right.container()
-    stats_slot, example = right.empty(), right.container()
+    stats, example = right.container(), right.container()
     with settings_slot:
         size = _show_settings() if source == "Camera" else CAMERA_SIZES["Normal"]
     with video:
@@ -54,7 +55,7 @@ def show_stream(source: str) -> None:
     with buttons:
         st.fragment(_show_buttons, run_every=1.0)(live, shown_items)
     with notes:
-        st.fragment(_show_messages, run_every=1.0)(live, stats_slot)
+        st.fragment(_show_messages, run_every=1.0)(live)
     with saliency:
         if (
             live.is_used
@@ -64,7 +65,11 @@ def show_stream(source: str) -> None:
             st.toggle("Explain", key="live_saliency", help="A heatmap of the parts of each face that drive its label.")
     with cards:
         interval = _SALIENCY_INTERVAL if state.get("live_saliency") else _CARDS_INTERVAL
-        st.fragment(_show_live_state, run_every=interval)(live, history_slot)
+        st.fragment(_show_cards, run_every=interval)(live)
+    with history:
+        st.fragment(_show_ribbon, run_every=_RIBBON_INTERVAL)(live)
+    with stats:
+        st.fragment(_show_stats, run_every=1.0)(live)
     if not live.is_used:
         with example:
             single_image.show_example()
@@ -107,18 +112,21 @@ def _show_settings() -> tuple[int, int]:
     return CAMERA_SIZES[size or "Normal"]
 
 
-def _show_live_state(controller: LiveController, history_slot: DeltaGenerator) -> None:
-    """Show the cards and, in `history_slot`, the last half minute, both of one moment; nothing before a stream was
-    requested."""
+def _show_cards(controller: LiveController) -> None:
+    """Show the cards; nothing before a stream was requested."""
     if not controller.is_used:
         return
     with messages.error_box("the faces"):
-        live_state = controller.session.state(
-            max_saliency_faces=live_cards.MAX_CARDS if state.get("live_saliency") else 0
+        live_cards.show_cards(
+            controller.session.state(max_saliency_faces=live_cards.MAX_CARDS if state.get("live_saliency") else 0)
         )
-        live_cards.show_cards(live_state)
-        with history_slot:
-            st.html(ribbon.format_ribbon(live_state.recent_results))
+
+
+def _show_ribbon(controller: LiveController) -> None:
+    """Show the last half minute; nothing before a stream was requested."""
+    if controller.is_used:
+        with messages.error_box("the last half minute"):
+            st.html(ribbon.format_ribbon(controller.session.state().recent_results))
 
 
 def _show_buttons(controller: LiveController, shown_items: object) -> None:
@@ -140,11 +148,15 @@ def _show_downloads(controller: LiveController) -> None:
         controls.show_snapshot_downloads(controller)
 
 
-def _show_messages(controller: LiveController, stats_slot: DeltaGenerator) -> None:
-    """Show what is wrong with the camera, the messages of the last action and, in `stats_slot`, the statistics."""
+def _show_stats(controller: LiveController) -> None:
+    """Show the statistics of the stream; nothing before one was requested."""
     if controller.is_used:
-        with messages.error_box("the statistics"), stats_slot.container():
+        with messages.error_box("the statistics"):
             live_cards.show_stats(controller.session.state())
+
+
+def _show_messages(controller: LiveController) -> None:
+    """Show what is wrong with the camera, and the messages of the last action."""
     with messages.error_box("the messages"):
         live_state = controller.session.state()
         if controller.source == "Camera":

@@ -12,8 +12,9 @@ from scipy.optimize import minimize
 from emotion.datasets.dataset import Dataset, is_non_face, majority_vote, vote_distribution
 from emotion.errors import DataError
 from emotion.model_store.card_parts import Head
+from emotion.recognition.classification import softmax
 from emotion.training.classifier.evaluation.labeled_face_scores import RecognizedFaces
-from emotion.training.metrics import cross_entropy, fit_logit_bias, fit_temperature
+from emotion.training.metrics import cross_entropy, expected_calibration_error, fit_logit_bias, fit_temperature
 
 _FACE_QUANTILE: Final = 0.01  # the share of validation faces below the face threshold
 _FACE_THRESHOLDS: Final = (0.001, 0.999)
@@ -23,6 +24,7 @@ _MIN_PROBABILITY: Final = 1e-12
 # Of the logarithm of the temperature and of the power of the prior.
 _INITIAL_PARAMETERS: Final = (0.0, 0.5)
 _PARAMETER_BOUNDS: Final = ((-2.5, 2.5), (0.0, 1.0))
+_TEMPERATURE_FACTORS: Final = np.geomspace(0.5, 2.0, 41)  # of the temperature with the smallest cross-entropy
 
 
 def calibrate_heads(heads: Mapping[str, Any], logits: Mapping[str, NDArray], data: Dataset) -> dict[str, Any]:
@@ -75,7 +77,8 @@ def calibrate_with_labeled_faces(
 
     Expressions are rare on candid faces and equally frequent on posed ones, so no prior is right for both. The one with
     the smallest sum of the cross-entropy on the validation split and of the mean one of the other sources is used: a
-    power of the prior of the training split, between none and all of it.
+    power of the prior of the training split, between none and all of it. The temperature then is the one with the
+    smallest larger calibration error of the two: cross-entropy accepts that the probabilities of one are overstated.
 
     Args:
         head: A head with `prior`.
@@ -103,9 +106,17 @@ def calibrate_with_labeled_faces(
 
     found = minimize(loss, _INITIAL_PARAMETERS, method="L-BFGS-B", bounds=_PARAMETER_BOUNDS)
     bias = found.x[1] * log_prior
+
+    def largest_calibration_error(temperature: float) -> float:
+        errors = [
+            [expected_calibration_error(softmax(z / temperature + bias), labels) for z, labels in g] for g in groups
+        ]
+        return float(max(np.mean(values) for values in errors))
+
+    temperature = min(np.exp(found.x[0]) * _TEMPERATURE_FACTORS, key=largest_calibration_error)
     return head.model_copy(
         update={
-            "temperature": round(float(np.exp(found.x[0])), 4),
+            "temperature": round(float(temperature), 4),
             "logit_bias": tuple(round(float(value), 4) for value in bias - bias.max()),
         }
     )

@@ -1,4 +1,4 @@
-"""Measure a classifier on a folder of images with known labels and persons, as a benchmark that is never trained on.
+"""Measure a recognizer on a folder of images with known labels and persons, as a benchmark that is never trained on.
 
 FOLDER/labels.json         {"set/0001.webp": {"label": "happy", "person": "p1"}, ...}
 FOLDER/set/0001.webp       an image with one face, or a ready crop of 48 x 48 pixels
@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -87,44 +87,99 @@ def _get_text(entry: Mapping[str, Any], key: str) -> str:
     return value
 
 
+class FaceRecognizer(Protocol):
+    """What is measured: a program that names the expressions of faces."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Its labels, by their names of `emotion.expressions`."""
+        ...
+
+    @property
+    def min_confidence(self) -> float:
+        """The confidence from which it displays a label."""
+        ...
+
+    def recognize_photo(self, image: ImageArray) -> Recognition:
+        """Find the largest face of an image and name its expression."""
+        ...
+
+    def recognize_crops(self, crops: Sequence[ImageArray]) -> list[Recognition]:
+        """Name the expressions of gray crops (48, 48)."""
+        ...
+
+
+class AnalyzerRecognizer:
+    """Detector and classifier of this program.
+
+    Args:
+        analyzer: Both.
+        settings: Of the analysis; the defaults of the application for None.
+
+    Raises:
+        SettingsError: The classifier has no head of the settings.
+    """
+
+    def __init__(self, analyzer: Analyzer, settings: AnalyzerSettings | None = None) -> None:
+        self._analyzer, self._settings = analyzer, settings or AnalyzerSettings()
+        bundle = analyzer.classifier.bundle
+        head = self._settings.head or bundle.default_head
+        if head not in bundle.heads:
+            raise SettingsError(f"The classifier has no head {head!r}; choose one of {', '.join(bundle.heads)}.")
+        self.labels = bundle.heads[head].labels
+        self.min_confidence = self._settings.min_confidence
+
+    def recognize_photo(self, image: ImageArray) -> Recognition:
+        """Find the largest face of an image and name its expression."""
+        found = self._analyzer.analyze(image, self._settings)
+        if not found:
+            return Recognition(None, False)
+        face = max(found, key=lambda face: face.box.area)
+        return Recognition(face.scores, face.display_label != UNCERTAIN.name)
+
+    def recognize_crops(self, crops: Sequence[ImageArray]) -> list[Recognition]:
+        """Name the expressions of gray crops."""
+        classifier, results = self._analyzer.classifier, []
+        for start in range(0, len(crops), _BATCH_SIZE):
+            batch = resize_images(np.stack(crops[start : start + _BATCH_SIZE]), classifier.input_size)
+            for prediction in classifier.predict(batch, self._settings.head):
+                is_displayed = prediction.scores.confidence >= self.min_confidence
+                results.append(Recognition(prediction.scores, is_displayed))
+        return results
+
+
 def evaluate_labeled_faces(
     folder: Path,
-    analyzer: Analyzer,
+    recognizer: FaceRecognizer,
     *,
     subset: str = "",
-    settings: AnalyzerSettings | None = None,
     bootstrap: Bootstrap | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> LabeledFacesReport:
-    """Measure detector and classifier on a folder of labeled faces.
+    """Measure a recognizer on a folder of labeled faces.
 
-    Images of 48 x 48 pixels are ready crops, which only the classifier reads; all others go through the whole
-    pipeline, which takes the largest face that it finds.
+    Images of 48 x 48 pixels are ready crops, whose expressions are named as they are; in all others the face is
+    detected first, and the largest one counts.
 
     Args:
         folder: Of the images and labels.json.
-        analyzer: Detector and classifier.
+        recognizer: What is measured.
         subset: Only images in this folder in it; "" for all.
-        settings: Of the analysis; the defaults of the application for None.
         bootstrap: How the intervals are computed; the default for None.
         on_progress: Called with the number of images that are done and of all.
 
     Raises:
-        DataError: labels.json is missing or damaged, or has no label of the classifier.
+        DataError: labels.json is missing or damaged, or has no label of the recognizer.
         ImageError: An image is missing or damaged.
-        SettingsError: The classifier has no head of the settings.
     """
-    settings = settings or AnalyzerSettings()
-    labels = _get_labels(analyzer, settings)
-    photos, crops = recognize_labeled_faces(folder, analyzer, settings, subset=subset, on_progress=on_progress)
-    scorer = LabeledFaceScorer(labels, settings.min_confidence, bootstrap or Bootstrap())
+    photos, crops = recognize_labeled_faces(folder, recognizer, subset=subset, on_progress=on_progress)
+    scorer = LabeledFaceScorer(recognizer.labels, recognizer.min_confidence, bootstrap or Bootstrap())
     return LabeledFacesReport(scorer.score(*photos), scorer.score(*crops))
 
 
 def recognize_labeled_faces(
     folder: Path,
-    analyzer: Analyzer,
-    settings: AnalyzerSettings,
+    recognizer: FaceRecognizer,
     *,
     subset: str = "",
     on_progress: Callable[[int, int], None] = lambda done, total: None,
@@ -132,12 +187,11 @@ def recognize_labeled_faces(
     """Recognize the faces of a folder of labeled faces; arguments and errors as `evaluate_labeled_faces`.
 
     Returns:
-        Images that went through the whole pipeline, and ready crops.
+        Images in which the face was detected first, and ready crops.
     """
-    labels = _get_labels(analyzer, settings)
     faces = load_labels(folder, subset)
-    if not {face.label for face in faces} & set(labels):
-        raise DataError(f"No image in {folder} has a label of the classifier: expected {', '.join(labels)}.")
+    if not {face.label for face in faces} & set(recognizer.labels):
+        raise DataError(f"No image in {folder} has a label of the classifier: expected {', '.join(recognizer.labels)}.")
     photo_faces: list[LabeledFace] = []
     photo_results: list[Recognition] = []
     crop_faces: list[LabeledFace] = []
@@ -150,33 +204,7 @@ def recognize_labeled_faces(
             crops.append(to_gray(image))
         else:
             photo_faces.append(face)
-            photo_results.append(_recognize_photo(analyzer, image, settings))
-    crop_results = _recognize_crops(analyzer, crops, settings)
+            photo_results.append(recognizer.recognize_photo(image))
+    crop_results = recognizer.recognize_crops(crops)
     on_progress(len(faces), len(faces))
     return RecognizedFaces(photo_faces, photo_results), RecognizedFaces(crop_faces, crop_results)
-
-
-def _get_labels(analyzer: Analyzer, settings: AnalyzerSettings) -> tuple[str, ...]:
-    bundle = analyzer.classifier.bundle
-    head = settings.head or bundle.default_head
-    if head not in bundle.heads:
-        raise SettingsError(f"The classifier has no head {head!r}; choose one of {', '.join(bundle.heads)}.")
-    return bundle.heads[head].labels
-
-
-def _recognize_photo(analyzer: Analyzer, image: ImageArray, settings: AnalyzerSettings) -> Recognition:
-    found = analyzer.analyze(image, settings)
-    if not found:
-        return Recognition(None, False)
-    face = max(found, key=lambda face: face.box.area)
-    return Recognition(face.scores, face.display_label != UNCERTAIN.name)
-
-
-def _recognize_crops(analyzer: Analyzer, crops: Sequence[ImageArray], settings: AnalyzerSettings) -> list[Recognition]:
-    results = []
-    for start in range(0, len(crops), _BATCH_SIZE):
-        batch = resize_images(np.stack(crops[start : start + _BATCH_SIZE]), analyzer.classifier.input_size)
-        for prediction in analyzer.classifier.predict(batch, settings.head):
-            is_displayed = prediction.scores.confidence >= settings.min_confidence
-            results.append(Recognition(prediction.scores, is_displayed))
-    return results

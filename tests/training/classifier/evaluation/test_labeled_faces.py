@@ -21,7 +21,12 @@ from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import Prediction
 from emotion.recognition.settings import AnalyzerSettings
 from emotion.training.classifier.evaluation.labeled_face_scores import Bootstrap
-from emotion.training.classifier.evaluation.labeled_faces import LABELS_FILE, LabeledFacesReport, evaluate_labeled_faces
+from emotion.training.classifier.evaluation.labeled_faces import (
+    LABELS_FILE,
+    AnalyzerRecognizer,
+    LabeledFacesReport,
+    evaluate_labeled_faces,
+)
 from emotion.training.metrics import calibration_error
 
 HAPPY, SAD, NOT_FOUND = FERPLUS_LABELS.index("happy"), FERPLUS_LABELS.index("sad"), len(FERPLUS_LABELS)
@@ -44,6 +49,11 @@ def analyzer(fake_detector: Callable, make_scores: Callable, tiny: ModelBundle) 
         return [] if image.max() == DARK else [Box(70, 70, 95, 95), Box(5, 5, 65, 65)]
 
     return Analyzer(fake_detector(detect), BrightnessClassifier())  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def recognizer(analyzer: Analyzer) -> AnalyzerRecognizer:
+    return AnalyzerRecognizer(analyzer)
 
 
 def write_folder(folder: Path, images: list[tuple[str, str, int]], size: int = 100, subset: str = "set") -> Path:
@@ -73,8 +83,10 @@ IMAGES = [
 ]
 
 
-def test_pipeline_counts_missed_faces_as_wrong_and_takes_the_largest(tmp_path: Path, analyzer: Analyzer) -> None:
-    report = evaluate_labeled_faces(write_folder(tmp_path, IMAGES), analyzer)
+def test_pipeline_counts_missed_faces_as_wrong_and_takes_the_largest(
+    tmp_path: Path, recognizer: AnalyzerRecognizer
+) -> None:
+    report = evaluate_labeled_faces(write_folder(tmp_path, IMAGES), recognizer)
     score = report.pipeline
     assert score is not None
     assert report.crops is None
@@ -98,7 +110,7 @@ def test_pipeline_counts_missed_faces_as_wrong_and_takes_the_largest(tmp_path: P
 
 def test_crops_skip_the_detector(tmp_path: Path, analyzer: Analyzer) -> None:
     write_folder(tmp_path, [("sad", "a", DARK), ("happy", "b", BRIGHT), ("happy", "b", DIM)], size=48)
-    report = evaluate_labeled_faces(tmp_path, analyzer, settings=AnalyzerSettings(min_confidence=0.95))
+    report = evaluate_labeled_faces(tmp_path, AnalyzerRecognizer(analyzer, AnalyzerSettings(min_confidence=0.95)))
     score = report.crops
     assert score is not None
     assert report.pipeline is None
@@ -107,21 +119,21 @@ def test_crops_skip_the_detector(tmp_path: Path, analyzer: Analyzer) -> None:
     assert score.to_dict()["covered_accuracy"] == {"value": None, "low": None, "high": None}
 
 
-def test_subset_and_image_size_select_what_is_measured(tmp_path: Path, analyzer: Analyzer) -> None:
+def test_subset_and_image_size_select_what_is_measured(tmp_path: Path, recognizer: AnalyzerRecognizer) -> None:
     write_folder(tmp_path, IMAGES, subset="photos")
     write_folder(tmp_path, IMAGES, size=48, subset="crops")
     calls: list[tuple[int, int]] = []
-    both = evaluate_labeled_faces(tmp_path, analyzer, on_progress=lambda *call: calls.append(call))
+    both = evaluate_labeled_faces(tmp_path, recognizer, on_progress=lambda *call: calls.append(call))
     assert calls == [(done, 12) for done in range(13)]
-    photos, crops = (evaluate_labeled_faces(tmp_path, analyzer, subset=name) for name in ("photos", "crops"))
+    photos, crops = (evaluate_labeled_faces(tmp_path, recognizer, subset=name) for name in ("photos", "crops"))
     assert both == LabeledFacesReport(photos.pipeline, crops.crops)
     assert (photos.crops, crops.pipeline) == (None, None)
 
 
-def test_intervals_vary_between_persons_and_not_within_one(tmp_path: Path, analyzer: Analyzer) -> None:
+def test_intervals_vary_between_persons_and_not_within_one(tmp_path: Path, recognizer: AnalyzerRecognizer) -> None:
     one_person = write_folder(tmp_path / "one", [("happy", "a", value) for value in (BRIGHT, DIM) * 10])
     many = write_folder(tmp_path / "many", [("happy", str(i), (BRIGHT, DIM)[i % 2]) for i in range(20)])
-    single, several = (evaluate_labeled_faces(folder, analyzer).pipeline for folder in (one_person, many))
+    single, several = (evaluate_labeled_faces(folder, recognizer).pipeline for folder in (one_person, many))
     assert single is not None
     assert several is not None
     assert (single.accuracy.low, single.accuracy.value, single.accuracy.high) == (0.5, 0.5, 0.5)
@@ -130,10 +142,10 @@ def test_intervals_vary_between_persons_and_not_within_one(tmp_path: Path, analy
     assert several.accuracy.high == pytest.approx(0.5 + 0.22, abs=0.06)
 
 
-def test_report_is_json_and_depends_on_the_seed_only(tmp_path: Path, analyzer: Analyzer) -> None:
+def test_report_is_json_and_depends_on_the_seed_only(tmp_path: Path, recognizer: AnalyzerRecognizer) -> None:
     write_folder(tmp_path, [("happy", str(i), (BRIGHT, DIM, DIM)[i % 3]) for i in range(20)])
     first, second, other = (
-        evaluate_labeled_faces(tmp_path, analyzer, bootstrap=Bootstrap(10, seed)).to_dict() for seed in (1, 1, 2)
+        evaluate_labeled_faces(tmp_path, recognizer, bootstrap=Bootstrap(10, seed)).to_dict() for seed in (1, 1, 2)
     )
     assert first == second != other
     assert json.loads(json.dumps(first, allow_nan=False)) == first
@@ -155,12 +167,12 @@ def test_report_is_json_and_depends_on_the_seed_only(tmp_path: Path, analyzer: A
     ],
 )
 def test_invalid_labels_are_refused_in_one_sentence(
-    tmp_path: Path, analyzer: Analyzer, labels: Any, message: str
+    tmp_path: Path, recognizer: AnalyzerRecognizer, labels: Any, message: str
 ) -> None:
     if labels is not None:
         (tmp_path / LABELS_FILE).write_text(labels if isinstance(labels, str) else json.dumps(labels))
     with pytest.raises(DataError, match=message) as caught:
-        evaluate_labeled_faces(tmp_path, analyzer)
+        evaluate_labeled_faces(tmp_path, recognizer)
     assert "\n" not in str(caught.value)
 
 
@@ -168,17 +180,21 @@ def test_invalid_labels_are_refused_in_one_sentence(
     ("arguments", "error", "message"),
     [
         ({"subset": "other"}, DataError, "names no image in other"),
-        ({"settings": AnalyzerSettings(head="own")}, SettingsError, "no head 'own'; choose one of ferplus, fer2013"),
         ({}, ImageError, "0000.png"),
     ],
 )
 def test_invalid_arguments_and_missing_images_are_refused(
-    tmp_path: Path, analyzer: Analyzer, arguments: dict[str, Any], error: type[EmotionError], message: str
+    tmp_path: Path, recognizer: AnalyzerRecognizer, arguments: dict[str, Any], error: type[EmotionError], message: str
 ) -> None:
     write_folder(tmp_path, IMAGES)
     (tmp_path / "set" / "0000.png").unlink()
     with pytest.raises(error, match=message):
-        evaluate_labeled_faces(tmp_path, analyzer, **arguments)
+        evaluate_labeled_faces(tmp_path, recognizer, **arguments)
+
+
+def test_a_head_that_the_classifier_lacks_is_refused(analyzer: Analyzer) -> None:
+    with pytest.raises(SettingsError, match="no head 'own'; choose one of ferplus, fer2013"):
+        AnalyzerRecognizer(analyzer, AnalyzerSettings(head="own"))
 
 
 def test_command_prints_both_reports(sample_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
