@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -83,33 +83,23 @@ def make_train_step(
         one_hot = tf.one_hot(tf.cast(labels, tf.int32), num_classes)
         factors = factors * config.diffaugment_strength
         real = diff_augment(tf.cast(images, tf.float32)[..., None] / 127.5 - 1, factors[0])
-        penalty = guidance_loss = tf.constant(0.0)
-        with tf.GradientTape() as generator_tape:
-            fake = diff_augment(generator([latents, one_hot], training=True), factors[1])
         with tf.GradientTape() as tape:
-            tape.watch(fake)
-            logits = discriminator([tf.concat([real, fake], 0), tf.tile(one_hot, (2, 1))], training=True)
-            real_logits, fake_logits = tf.split(logits, 2)
-            d_loss, g_loss = adversarial_losses(real_logits, fake_logits, config.relativistic)
-            total = d_loss
-            if has_penalty:
-                penalty = gradient_penalty(discriminator, real, tf.stop_gradient(fake), one_hot)
-                total += penalty_weight / 2 * config.gradient_penalty_interval * penalty
-        sources: Any = [discriminator.trainable_variables, fake]
-        d_gradients, fake_gradients = tape.gradient(total, sources)
-        ratios = generator_gradient_factors(real_logits, fake_logits, config.relativistic)
-        fake_gradients *= ratios[:, :, None, None]
+            fake = diff_augment(generator([latents, one_hot], training=True), factors[1])
+        penalty_factor = penalty_weight / 2 * config.gradient_penalty_interval if has_penalty else None
+        losses, d_gradients, fake_gradients = _judge(
+            discriminator, _Pairs(real, fake, one_hot), penalty_factor, config.relativistic
+        )
+        guidance_loss = tf.constant(0.0)
         if guidance_classifier is not None:
             size = config.guidance_batch_size
             guidance_loss, gradients = _guide(guidance_classifier, fake[:size], one_hot[:size])
-            rest = tf.zeros_like(fake[size:])
-            fake_gradients += config.guidance_weight * tf.concat([gradients, rest], 0)
-        g_gradients: Any = generator_tape.gradient(fake, generator.trainable_variables, output_gradients=fake_gradients)
+            fake_gradients += config.guidance_weight * tf.concat([gradients, tf.zeros_like(fake[size:])], 0)
+        g_gradients: Any = tape.gradient(fake, generator.trainable_variables, output_gradients=fake_gradients)
         for network, optimizer, gradients in zip(networks, optimizers, (g_gradients, d_gradients), strict=True):
             optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
         for average, weight in zip(ema_generator.variables, generator.variables, strict=True):
             average.assign(weight + ema_decay * (average - weight))
-        return tf.stack([g_loss, d_loss, penalty, guidance_loss])
+        return tf.stack([*losses, guidance_loss])
 
     compiled = {
         has_penalty: tf.function(
@@ -118,6 +108,38 @@ def make_train_step(
         for has_penalty in (False, True)
     }
     return lambda *inputs: compiled[inputs[-1]](*inputs[:-1])
+
+
+class _Pairs(NamedTuple):
+    """Real and synthetic faces, float32 (n, 48, 48, 1), and the expressions (n, classes) of both."""
+
+    real: Tensor
+    fake: Tensor
+    one_hot: Tensor
+
+
+def _judge(
+    discriminator: keras.Model, pairs: _Pairs, penalty_factor: Tensor | None, relativistic: bool
+) -> tuple[tuple[Tensor, Tensor, Tensor], list[Tensor], Tensor]:
+    """Return the losses of generator and discriminator, the gradient penalty, and two sets of gradients.
+
+    Those of the discriminator's loss at its weights, with the gradient penalty times `penalty_factor` unless None, and
+    those of the generator's loss at the synthetic faces.
+    """
+    penalty = tf.constant(0.0)
+    with tf.GradientTape() as tape:
+        tape.watch(pairs.fake)
+        faces, expressions = tf.concat([pairs.real, pairs.fake], 0), tf.tile(pairs.one_hot, (2, 1))
+        real_logits, fake_logits = tf.split(discriminator([faces, expressions], training=True), 2)
+        d_loss, g_loss = adversarial_losses(real_logits, fake_logits, relativistic)
+        total = d_loss
+        if penalty_factor is not None:
+            penalty = gradient_penalty(discriminator, pairs.real, tf.stop_gradient(pairs.fake), pairs.one_hot)
+            total += penalty_factor * penalty
+    sources: Any = [discriminator.trainable_variables, pairs.fake]
+    d_gradients, fake_gradients = tape.gradient(total, sources)
+    ratios = generator_gradient_factors(real_logits, fake_logits, relativistic)
+    return (g_loss, d_loss, penalty), d_gradients, ratios[:, :, None, None] * fake_gradients
 
 
 def _guide(classifier: Callable[[Tensor], Tensor], fake: Tensor, one_hot: Tensor) -> tuple[Tensor, Tensor]:
