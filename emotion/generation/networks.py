@@ -48,7 +48,9 @@ def build_residual(num_classes: int) -> GanNetworks:
         x = _conv2d(x, filters, 1) if filters == 192 else _upsample(x, filters)
         for _ in range(num_blocks):
             x = _residual_block(x, style)
-    faces = _depth_to_space(_conv2d(_modulate(_leaky_relu(x), style), 4))
+    # From 0, so that no difference between the four pixels of a position is left of the initial weights.
+    pixels = _conv2d(_modulate(_leaky_relu(x), style), 4, kernel_initializer="zeros")
+    faces = _depth_to_space(pixels)
     generator = keras.Model([latent, expression], faces, name="residual")
 
     faces, expression = _make_discriminator_inputs(num_classes)
