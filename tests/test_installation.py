@@ -89,7 +89,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
 def test_the_wheel_holds_the_app_and_the_models(installation: Installation) -> None:
     files = {path.relative_to(installation.package).as_posix() for path in installation.package.rglob("*")}
     app = {"_app/app.py", "_app/.streamlit/config.toml", *(f"_app/pages/{p.name}" for p in ROOT.glob("pages/*.py"))}
-    models = {f"_models/{kind}/card.json" for kind in ("classifier", "features", "generator", "glance")}
+    models = {f"_models/{kind}/card.json" for kind in ("classifier", "features", "generator", "glance", "upscaler")}
     assert app | models | {"py.typed"} <= files
 
 
@@ -98,7 +98,7 @@ def test_an_image_is_analyzed_with_the_models_of_the_wheel(installation: Install
     assert [face["label"] for face in json.loads(output)["faces"]] == ["happy"]
     assert (tmp_path / "results" / "faces.csv").is_file()
     models = json.loads(installation.run("models", "list", "--json"))
-    assert {model["kind"] for model in models} == {"classifier", "detector", "features", "generator"}
+    assert {model["kind"] for model in models} == {"classifier", "detector", "features", "generator", "upscaler"}
     assert all(Path(model["folder"]).parent == installation.package / "_models" for model in models)
 
 

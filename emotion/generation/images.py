@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from emotion.errors import EmotionError
 from emotion.generation.sampler import FaceImages, Sampler
+from emotion.generation.upscaling.upscaler import Upscaler
 from emotion.model_store.store import ModelBundle
 from emotion.storage import write_atomic
 from emotion.training.runs.folder import SAMPLE_SHEETS_FILE
@@ -34,10 +35,11 @@ class FaceProvenance(TypedDict):
 
 
 class SampleProvenance(TypedDict):
-    """Content of faces.json: what is needed to draw the same faces again."""
+    """Content of faces.json: what is needed to draw the same faces again; `upscaler` is the sha256 of one, if any."""
 
     model: str
     sha256: str
+    upscaler: str | None
     truncation: float
     faces: list[FaceProvenance]
 
@@ -99,12 +101,17 @@ def load_sample_sheets(bundle: ModelBundle) -> dict[int, NDArray[np.uint8]]:
 
 
 def make_provenance(
-    sampler: Sampler, seeds: Sequence[int], expressions: Sequence[str], truncation: float
+    sampler: Sampler,
+    seeds: Sequence[int],
+    expressions: Sequence[str],
+    truncation: float,
+    upscaler: Upscaler | None = None,
 ) -> SampleProvenance:
     """Return the provenance of a face for every expression and seed, in that order."""
     return {
         "model": sampler.bundle.name,
         "sha256": sampler.bundle.sha256,
+        "upscaler": None if upscaler is None else upscaler.bundle.sha256,
         "truncation": truncation,
         "faces": [
             {"file": f"{name}-{seed}.png", "expression": name, "seed": seed} for name in expressions for seed in seeds
@@ -113,20 +120,26 @@ def make_provenance(
 
 
 def build_files(
-    sampler: Sampler, seeds: Sequence[int], expressions: Sequence[str], truncation: float | None = None
+    sampler: Sampler,
+    seeds: Sequence[int],
+    expressions: Sequence[str],
+    truncation: float | None = None,
+    upscaler: Upscaler | None = None,
 ) -> dict[str, bytes]:
     """Return name -> content: a PNG for every expression and seed, sheet.png, and faces.json with the provenance.
 
-    Up to eight seeds of several expressions get a row of the sheet for each expression.
+    Up to eight seeds of several expressions get a row of the sheet for each expression. `upscaler` enlarges the PNG of
+    a face, not the sheet.
     """
     truncation = sampler.truncation if truncation is None else truncation
     faces = np.concatenate([sampler.sample(seeds, name, truncation) for name in expressions])
-    provenance = make_provenance(sampler, seeds, expressions, truncation)
+    provenance = make_provenance(sampler, seeds, expressions, truncation, upscaler)
     captions = [f"{face['expression']} {face['seed']}" for face in provenance["faces"]]
     has_row_per_expression = len(expressions) > 1 and len(seeds) <= _MAX_COLUMNS
     sheet = make_sheet(faces, captions, len(seeds) if has_row_per_expression else _MAX_COLUMNS)
     _, sheet_png = cv2.imencode(".png", sheet[..., ::-1])
-    files = {record["file"]: encode_face_png(face) for record, face in zip(provenance["faces"], faces, strict=True)}
+    saved = faces if upscaler is None else upscaler.enlarge(faces)
+    files = {record["file"]: encode_face_png(face) for record, face in zip(provenance["faces"], saved, strict=True)}
     faces_json = (json.dumps(provenance, indent=1) + "\n").encode()
     return files | {"sheet.png": sheet_png.tobytes(), "faces.json": faces_json}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -20,12 +20,16 @@ _GUIDANCE_SMOOTHING: Final = 0.1
 _MAX_SHIFT_PX: Final = 3  # of the augmentation, on either side
 _MAX_BRIGHTNESS: Final = 0.2  # added to faces of about -1 to 1
 _MAX_CONTRAST: Final = 0.25  # change of the factor
-# A batch of `GanBatches`: real faces, labels, latents, augmentation factors of real and synthetic faces.
-_BATCH_SIGNATURE: Final = (
+_MAX_LOG_RATIO: Final = 60.0  # of two gradients; e to its power is far below the largest float32
+# A batch of `GanBatches` (real faces, labels, latents, augmentation factors of real and synthetic faces), and what is
+# scheduled: weight of the gradient penalty, decay of the averaged generator.
+_STEP_SIGNATURE: Final = (
     tf.TensorSpec((None, FACE_SIZE, FACE_SIZE), "uint8"),
     tf.TensorSpec((None,), "int8"),
     tf.TensorSpec((None, LATENT_DIM), "float32"),
     tf.TensorSpec((2, None, 4), "float32"),
+    tf.TensorSpec((), "float32"),
+    tf.TensorSpec((), "float32"),
 )
 
 
@@ -51,76 +55,101 @@ def make_train_step(
     networks: GanNetworks,
     optimizers: list[keras.Optimizer],
     ema_generator: keras.Model,
-    step_count: keras.Variable,
     guidance_classifier: Callable[[Tensor], Tensor] | None,
     config: GanConfig,
 ) -> Callable[..., tf.Tensor]:
     """Return a compiled function that updates both networks and the averaged generator by one batch.
 
-    Both networks learn from the same synthetic faces, so that the generator, which costs most, runs once in a step.
+    Both networks learn from the same synthetic faces and from one pass through the discriminator and back: the
+    gradients of the two losses at a face differ by a factor, see `generator_gradient_factors`.
 
     Args:
-        networks: The pair that is trained.
+        networks: The pair that is trained; the logit of a face must not depend on other faces of a batch.
         optimizers: Of the generator and of the discriminator, both built.
         ema_generator: A copy of the generator; gets the exponential moving average of its weights.
-        step_count: Incremented by every step.
         guidance_classifier: As from `load_guidance_classifier`, or None.
         config: Hyperparameters.
 
     Returns:
-        A function of a batch of `GanBatches` and of a bool, whether the step has a gradient penalty, that returns
-        the losses (4,): generator, discriminator, gradient penalty, guidance.
+        A function of a batch of `GanBatches`, of the weight of the gradient penalty, of the decay of the averaged
+        generator and of a bool, whether the step has a gradient penalty, that returns the losses (4,): generator,
+        discriminator, gradient penalty, guidance.
     """
     generator, discriminator = networks
     num_classes = generator.inputs[1].shape[-1]
 
-    def train_step(batch: tuple[Tensor, ...], has_penalty: bool) -> Tensor:
-        images, labels, latents, factors = batch
+    def train_step(inputs: tuple[Tensor, ...], has_penalty: bool) -> Tensor:
+        images, labels, latents, factors, penalty_weight, ema_decay = inputs
         one_hot = tf.one_hot(tf.cast(labels, tf.int32), num_classes)
         factors = factors * config.diffaugment_strength
         real = diff_augment(tf.cast(images, tf.float32)[..., None] / 127.5 - 1, factors[0])
-        penalty = guidance_loss = tf.constant(0.0)
-        with tf.GradientTape(persistent=True) as tape:
+        with tf.GradientTape() as tape:
             fake = diff_augment(generator([latents, one_hot], training=True), factors[1])
-            real_logits = discriminator([real, one_hot], training=True)
-            fake_logits = discriminator([fake, one_hot], training=True)
-            d_loss, g_loss = adversarial_losses(real_logits, fake_logits, config.relativistic)
-            if has_penalty:
-                penalty = gradient_penalty(discriminator, real, tf.stop_gradient(fake), one_hot)
-            d_total = d_loss + config.r1_gamma / 2 * config.gradient_penalty_interval * penalty
-            if guidance_classifier is not None:
-                part = slice(config.guidance_batch_size)
-                guidance_loss = _guidance_loss(guidance_classifier, fake[part], one_hot[part])
-            g_total = g_loss + config.guidance_weight * guidance_loss
-        for network, optimizer, loss in zip(networks, optimizers, (g_total, d_total), strict=True):
-            gradients = tape.gradient(loss, network.trainable_variables)
+        penalty_factor = penalty_weight / 2 * config.gradient_penalty_interval if has_penalty else None
+        losses, d_gradients, fake_gradients = _judge(
+            discriminator, _Pairs(real, fake, one_hot), penalty_factor, config.relativistic
+        )
+        guidance_loss = tf.constant(0.0)
+        if guidance_classifier is not None:
+            size = config.guidance_batch_size
+            guidance_loss, gradients = _guide(guidance_classifier, fake[:size], one_hot[:size])
+            fake_gradients += config.guidance_weight * tf.concat([gradients, tf.zeros_like(fake[size:])], 0)
+        g_gradients: Any = tape.gradient(fake, generator.trainable_variables, output_gradients=fake_gradients)
+        for network, optimizer, gradients in zip(networks, optimizers, (g_gradients, d_gradients), strict=True):
             optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
-        del tape
-        step_count.assign_add(1.0)
-        _update_ema(ema_generator, generator, step_count, config.ema_decay)
-        return tf.stack([g_loss, d_loss, penalty, guidance_loss])
+        for average, weight in zip(ema_generator.variables, generator.variables, strict=True):
+            average.assign(weight + ema_decay * (average - weight))
+        return tf.stack([*losses, guidance_loss])
 
     compiled = {
         has_penalty: tf.function(
-            lambda *batch, has_penalty=has_penalty: train_step(batch, has_penalty), input_signature=_BATCH_SIGNATURE
+            lambda *inputs, has_penalty=has_penalty: train_step(inputs, has_penalty), input_signature=_STEP_SIGNATURE
         )
         for has_penalty in (False, True)
     }
-    return lambda *batch: compiled[batch[-1]](*batch[:-1])
+    return lambda *inputs: compiled[inputs[-1]](*inputs[:-1])
 
 
-def _guidance_loss(classifier: Callable[[Tensor], Tensor], fake: Tensor, one_hot: Tensor) -> Tensor:
-    """Return the smoothed cross-entropy of the classifier's logits for synthetic faces of about -1 to 1."""
-    logits = classifier(tf.clip_by_value(127.5 * fake + 127.5, 0.0, 255.0))
-    targets = one_hot * (1 - _GUIDANCE_SMOOTHING) + _GUIDANCE_SMOOTHING / one_hot.shape[-1]
-    return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))
+class _Pairs(NamedTuple):
+    """Real and synthetic faces, float32 (n, 48, 48, 1), and the expressions (n, classes) of both."""
+
+    real: Tensor
+    fake: Tensor
+    one_hot: Tensor
 
 
-def _update_ema(ema_generator: keras.Model, generator: keras.Model, step_count: keras.Variable, decay: float) -> None:
-    # A small decay in the first steps keeps the initial weights out of the average.
-    kept = tf.minimum(decay, (1 + step_count.value) / (10 + step_count.value)) if decay else 0.0
-    for average, weight in zip(ema_generator.variables, generator.variables, strict=True):
-        average.assign(weight + kept * (average - weight))
+def _judge(
+    discriminator: keras.Model, pairs: _Pairs, penalty_factor: Tensor | None, relativistic: bool
+) -> tuple[tuple[Tensor, Tensor, Tensor], list[Tensor], Tensor]:
+    """Return the losses of generator and discriminator, the gradient penalty, and two sets of gradients.
+
+    Those of the discriminator's loss at its weights, with the gradient penalty times `penalty_factor` unless None, and
+    those of the generator's loss at the synthetic faces.
+    """
+    penalty = tf.constant(0.0)
+    with tf.GradientTape() as tape:
+        tape.watch(pairs.fake)
+        faces, expressions = tf.concat([pairs.real, pairs.fake], 0), tf.tile(pairs.one_hot, (2, 1))
+        real_logits, fake_logits = tf.split(discriminator([faces, expressions], training=True), 2)
+        d_loss, g_loss = adversarial_losses(real_logits, fake_logits, relativistic)
+        total = d_loss
+        if penalty_factor is not None:
+            penalty = gradient_penalty(discriminator, pairs.real, tf.stop_gradient(pairs.fake), pairs.one_hot)
+            total += penalty_factor * penalty
+    sources: Any = [discriminator.trainable_variables, pairs.fake]
+    d_gradients, fake_gradients = tape.gradient(total, sources)
+    ratios = generator_gradient_factors(real_logits, fake_logits, relativistic)
+    return (g_loss, d_loss, penalty), d_gradients, ratios[:, :, None, None] * fake_gradients
+
+
+def _guide(classifier: Callable[[Tensor], Tensor], fake: Tensor, one_hot: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the smoothed cross-entropy of a classifier for synthetic faces of about -1 to 1, and its gradients."""
+    with tf.GradientTape() as tape:
+        tape.watch(fake)
+        logits = classifier(tf.clip_by_value(127.5 * fake + 127.5, 0.0, 255.0))
+        targets = one_hot * (1 - _GUIDANCE_SMOOTHING) + _GUIDANCE_SMOOTHING / one_hot.shape[-1]
+        loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))
+    return loss, tape.gradient(loss, fake)
 
 
 def adversarial_losses(real_logits: Tensor, fake_logits: Tensor, relativistic: bool) -> tuple[Tensor, Tensor]:
@@ -130,6 +159,17 @@ def adversarial_losses(real_logits: Tensor, fake_logits: Tensor, relativistic: b
         return d_loss, tf.reduce_mean(tf.nn.softplus(real_logits - fake_logits))
     d_loss = tf.reduce_mean(tf.nn.softplus(-real_logits)) + tf.reduce_mean(tf.nn.softplus(fake_logits))
     return d_loss, tf.reduce_mean(tf.nn.softplus(-fake_logits))
+
+
+def generator_gradient_factors(real_logits: Tensor, fake_logits: Tensor, relativistic: bool) -> Tensor:
+    """Return the generator's loss divided by the discriminator's, as gradients at the synthetic logits (n, 1).
+
+    A logit depends on its own face alone, so the gradients at a synthetic face have the same ratio. With s for the
+    sigmoid and d for the synthetic logit, less the real one of its pair in the relativistic loss, it is
+    -s(-d) / s(d) = -exp(-d).
+    """
+    difference = fake_logits - real_logits if relativistic else fake_logits
+    return -tf.exp(tf.clip_by_value(-difference, -_MAX_LOG_RATIO, _MAX_LOG_RATIO))
 
 
 def gradient_penalty(discriminator: keras.Model, real: Tensor, fake: Tensor, one_hot_labels: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.datasets.dataset import Dataset, is_non_face
+from emotion.datasets.duplicates import group_near_duplicates
 from emotion.errors import DataError
 from emotion.generation import networks
 from emotion.generation.config import GanConfig
@@ -40,10 +41,10 @@ class GanBatches:
         # unlearned, uniform draws would make the discriminator memorize them.
         weights = 1 / np.sqrt(np.bincount(labels)[labels])
         rng = np.random.default_rng((config.seed, epoch))
-        self._order = rng.choice(len(images), len(images), p=weights / weights.sum())
+        self._order = rng.choice(len(images), config.epoch_images, p=weights / weights.sum())
 
     def __len__(self) -> int:
-        return len(self._images) // self._config.batch_size
+        return len(self._order) // self._config.batch_size
 
     def __getitem__(self, index: int) -> tuple[NDArray, ...]:
         """Return real faces, labels, latents and augmentation factors.
@@ -67,7 +68,7 @@ def train_gan(data: Dataset, config: GanConfig, run: RunContext, guidance_classi
     The best epoch has the smallest Fréchet distance between the validation split and faces with its labels.
 
     Args:
-        data: The faces; those that show no face are left out.
+        data: The faces; see `select_faces`.
         config: The settings.
         run: Where to write, and who follows it.
         guidance_classifier: The classifier whose features measure the distance, and which guides the generator.
@@ -79,8 +80,7 @@ def train_gan(data: Dataset, config: GanConfig, run: RunContext, guidance_classi
         DataError: A split or an expression has too few faces.
         TrainingStopped, DivergenceError, EmotionError: See `train_epochs`.
     """
-    faces = data.take(np.flatnonzero(~is_non_face(data)))
-    train_data, validation_data = faces.take(faces.rows_in("train")), faces.take(faces.rows_in("validation"))
+    train_data, validation_data = select_faces(data)
     if len(train_data) < config.batch_size or len(validation_data) < 2:
         raise DataError(
             f"{data.source} has {len(train_data)} training and {len(validation_data)} validation faces; "
@@ -92,6 +92,19 @@ def train_gan(data: Dataset, config: GanConfig, run: RunContext, guidance_classi
             f"{data.source} has no training face of {', '.join(missing)}; a generator needs faces of every label."
         )
     return train_epochs(GanTraining(train_data, validation_data, config, run.folder, guidance_classifier), run)
+
+
+def select_faces(data: Dataset) -> tuple[Dataset, Dataset]:
+    """Return the training and the validation faces.
+
+    Images that show no face are left out, and so are all but the first of the training images that are nearly equal: a
+    photo that is drawn more often is more likely to be repeated.
+    """
+    faces = data.take(np.flatnonzero(~is_non_face(data)))
+    train_data = faces.take(faces.rows_in("train"))
+    groups = group_near_duplicates(train_data.images)
+    is_first = groups == np.arange(len(groups))
+    return train_data.take(np.flatnonzero(is_first)), faces.take(faces.rows_in("validation"))
 
 
 class GanTraining(Training[GanConfig]):
@@ -114,13 +127,11 @@ class GanTraining(Training[GanConfig]):
         self.network = self.export_network = keras.models.clone_model(self.networks.generator)
         self.network.set_weights(self.networks.generator.get_weights())
         self.optimizers = [_make_optimizer(network, config) for network in self.networks]
-        self._step_count = keras.Variable(0.0, trainable=False, dtype="float32", name="steps")
+        self._epoch, self._penalty_weight = 0, 0.0
         classifier = (
             load_guidance_classifier(guidance_classifier, train_data.label_names) if config.guidance_weight else None
         )
-        self._train_step = make_train_step(
-            self.networks, self.optimizers, self.network, self._step_count, classifier, config
-        )
+        self._train_step = make_train_step(self.networks, self.optimizers, self.network, classifier, config)
         self._reference_metrics = ReferenceMetrics.from_faces(
             FeatureExtractor(guidance_classifier, train_data.label_names),
             validation_data.images,
@@ -135,26 +146,34 @@ class GanTraining(Training[GanConfig]):
         """Return those of the three networks and both optimizers."""
         networks = [variable for network in (*self.networks, self.network) for variable in network.variables]
         optimizers = [variable for optimizer in self.optimizers for variable in optimizer.variables]
-        return [*networks, *optimizers, self._step_count]
+        return [*networks, *optimizers]
 
     def start_epoch(self, epoch: int) -> GanBatches:
-        """Set the learning rate and return the batches."""
+        """Set the learning rate and the weight of the gradient penalty and return the batches."""
+        self._epoch, self._penalty_weight = epoch, self.config.penalty_weight_at(epoch)
         for optimizer in self.optimizers:
             optimizer.learning_rate = self.config.learning_rate_at(epoch)
         return GanBatches(self.train_data.images, self.train_data.labels, self.config, epoch)
 
     def train_step(self, batch: tuple[NDArray, ...], index: int) -> dict[str, float]:
         """Train both networks once and return their losses."""
-        is_penalty_step = index % self.config.gradient_penalty_interval == 0
-        losses = np.asarray(self._train_step(*batch, bool(self.config.r1_gamma) and is_penalty_step)).tolist()
+        config = self.config
+        is_penalty_step = index % config.gradient_penalty_interval == 0
+        num_images = config.batch_size * (self._epoch * (config.epoch_images // config.batch_size) + index + 1)
+        scheduled = np.float32(self._penalty_weight), np.float32(config.ema_decay_at(num_images))
+        has_penalty = config.r1_gamma > 0 and is_penalty_step
+        losses = np.asarray(self._train_step(*batch, *scheduled, has_penalty)).tolist()
         log: dict[str, float] = dict(zip(_LOSS_NAMES, losses, strict=True))
         if not is_penalty_step:
             del log["gradient_penalty"]  # its mean is that of the steps that compute it
         return log
 
     def scheduled_values(self, epoch: int) -> dict[str, float]:
-        """Return the learning rate of an epoch."""
-        return {"learning_rate": self.config.learning_rate_at(epoch)}
+        """Return the learning rate and the weight of the gradient penalty of an epoch."""
+        return {
+            "learning_rate": self.config.learning_rate_at(epoch),
+            "penalty_weight": self.config.penalty_weight_at(epoch),
+        }
 
     def validate(self) -> dict[str, float]:
         """Compare faces that have the labels of the validation split with that split."""

@@ -26,6 +26,7 @@ DETECTOR: Final = "detector training"
 FEATURES: Final = "features training"
 GENERATOR: Final = "generator training"
 SWEEP: Final = "sweep"
+UPSCALER: Final = "upscaler training"
 DATASET_BUILD: Final = "data set build"
 JOB: Final = "job"  # a folder that was made for a job, whose kind follows when the job starts
 

@@ -28,7 +28,7 @@ from emotion.model_store.card_parts import (
 from emotion.movements import MOVEMENT_NAMES
 
 CARD_FILE: Final = "card.json"
-MODEL_KINDS: Final = ("classifier", "detector", "features", "generator")
+MODEL_KINDS: Final = ("classifier", "detector", "features", "generator", "upscaler")
 MAX_CARD_BYTES: Final = 1_000_000
 _OWN_LABELS: Final = "own"  # the `label_set` of a classifier with the labels of its data set
 _FACE_HEAD: Final = "face"  # the name of the face head among the logits, so no expression head may have it
@@ -143,6 +143,19 @@ class GeneratorCard(ModelCard):
         return self
 
 
+class UpscalerCard(ModelCard):
+    """The card of a network that enlarges gray faces.
+
+    Attributes:
+        input: What it reads.
+        output: What it returns, of a multiple of the input's size.
+    """
+
+    kind: Literal["upscaler"]
+    input: ClassifierInput
+    output: GeneratorOutput
+
+
 # By the error types of pydantic, whose own messages name Python types.
 _EXPECTATIONS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), "a whole number"),
@@ -160,12 +173,13 @@ _EXPECTATIONS: Final[Mapping[str, str]] = {
     "extra_forbidden": "no field of this name",
 }
 
-Card = ClassifierCard | DetectorCard | FeaturesCard | GeneratorCard
+Card = ClassifierCard | DetectorCard | FeaturesCard | GeneratorCard | UpscalerCard
 _CARD_TYPES: Final[Mapping[str, type[Card]]] = {
     "classifier": ClassifierCard,
     "detector": DetectorCard,
     "features": FeaturesCard,
     "generator": GeneratorCard,
+    "upscaler": UpscalerCard,
 }
 
 

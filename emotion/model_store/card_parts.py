@@ -107,7 +107,7 @@ class GuidanceClassifier(Record):
 
 
 class GeneratorOutput(Record):
-    """What a generator makes: square images of `size` pixels."""
+    """What a generator or an upscaler makes: square images of `size` pixels."""
 
     size: ImageSize
 

@@ -21,6 +21,7 @@ from emotion.model_store.card import (
     DetectorCard,
     FeaturesCard,
     GeneratorCard,
+    UpscalerCard,
     parse_card,
 )
 from emotion.model_store.card_parts import Head
@@ -128,6 +129,13 @@ class ModelBundle:
             raise ModelError(f"{self.folder} is a {self.kind}; expected a generator.")
         return self.card
 
+    @property
+    def upscaler_card(self) -> UpscalerCard:
+        """The card of an upscaler; `ModelError` for a model of another kind."""
+        if not isinstance(self.card, UpscalerCard):
+            raise ModelError(f"{self.folder} is a {self.kind}; expected an upscaler.")
+        return self.card
+
 
 def open_model(folder: Path | str) -> ModelBundle:
     """Read and verify a model folder.
@@ -209,7 +217,7 @@ def list_models(kind: str, *folders: Path) -> ModelListing:
     """Find and verify the models of a kind.
 
     Args:
-        kind: One of `MODEL_KINDS`: "classifier", "detector", "features" or "generator".
+        kind: One of `MODEL_KINDS`: "classifier", "detector", "features", "generator" or "upscaler".
         folders: Folders that hold model folders; the built-in models for none.
 
     Returns:

@@ -105,6 +105,17 @@ def export_generator(network: keras.Model, folder: Path) -> float:
     return _export_onnx(network, folder, [latents, weights], shapes, ["faces"], _GRAY_TOLERANCE)
 
 
+def export_upscaler(network: keras.Model, folder: Path) -> float:
+    """Write model.keras and model.onnx of an upscaler and return their largest difference in gray levels.
+
+    The batch size is free. Raises `ModelError` where the difference is `_GRAY_TOLERANCE` or more.
+    """
+    shape = network.inputs[0].shape[1:]
+    faces = np.random.default_rng(0).integers(0, 256, (4, *shape)).astype(np.float32)
+    _save_keras(network, folder)
+    return _export_onnx(network, folder, [faces], [(None, *shape)], network.output_names, _GRAY_TOLERANCE)
+
+
 def _save_keras(network: keras.Model, folder: Path) -> None:
     # A copy that is not compiled: the optimizer would double the size of the file.
     bare = keras.Model.from_config(network.get_config())

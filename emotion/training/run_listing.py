@@ -48,7 +48,7 @@ class RunSummary:
     folder: Path
     name: str  # as it was entered
     network: str  # "" where it is unknown
-    kind: str  # "classifier", "detector", "features", "generator", or "" where it is unknown
+    kind: str  # one of `MODEL_KINDS`, or "" where it is unknown
     state: RunState
     epoch: int
     epochs: int

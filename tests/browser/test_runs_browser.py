@@ -20,7 +20,7 @@ ROW = 35  # pixels of the table
 
 def choose(page: Page, name: str) -> None:
     """Click the box of a shipped network in the table, which is drawn and has no elements to ask for."""
-    shown = [run for run in run_listing.list_runs() if run.kind not in ("generator", "features")]
+    shown = [run for run in run_listing.list_runs() if run.kind not in ("generator", "features", "upscaler")]
     (number,) = [i for i, run in enumerate(shown) if run.folder == BUILTIN_MODELS / name]
     assert number < 9, "below what is seen at once"
     table = page.locator("[data-testid=stDataFrame]").first

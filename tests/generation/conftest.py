@@ -6,8 +6,10 @@ from types import ModuleType
 import pytest
 
 from emotion.generation.sampler import Sampler
+from emotion.generation.upscaling.upscaler import Upscaler
 from emotion.model_store.store import ModelBundle, open_model
 from tests.generation.making import use_tiny_networks, write_classifier, write_generator, write_guidance_classifier
+from tests.generation.upscaling.making import write_upscaler
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +21,12 @@ def generator_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def sampler(generator_folder: Path) -> Sampler:
     return Sampler(open_model(generator_folder))
+
+
+@pytest.fixture(scope="session")
+def upscaler(tmp_path_factory: pytest.TempPathFactory) -> Upscaler:
+    """An upscaler that repeats pixels."""
+    return Upscaler(open_model(write_upscaler(tmp_path_factory.mktemp("upscalers") / "repeat")))
 
 
 @pytest.fixture(scope="session")

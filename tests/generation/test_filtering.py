@@ -148,5 +148,7 @@ def test_the_command_adds_faces_to_a_data_set(
     assert len(list((tmp_path / "set" / "train" / "sad").glob("*.png"))) == 2
     assert main(arguments) == 1
     assert "one expression at a time" in capsys.readouterr().err
+    assert main([*arguments, "--expression", "sad", "--enlarge"]) == 1
+    assert "a data set has the faces of the generator" in capsys.readouterr().err
     assert main(["generator", "sample", "--model", str(generator_folder)]) == 1
     assert "give --out DIR, or --add-to-dataset FOLDER" in capsys.readouterr().err

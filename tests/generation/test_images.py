@@ -25,6 +25,7 @@ from emotion.generation.images import (
     write_files,
 )
 from emotion.generation.sampler import Sampler
+from emotion.generation.upscaling.upscaler import Upscaler
 from emotion.jobs.result_manifest import MANIFEST_FILE
 from emotion.model_store.store import open_model
 from tests.generation.making import write_generator
@@ -51,6 +52,15 @@ def test_the_files_of_one_expression_are_repeatable(sampler: Sampler) -> None:
     assert provenance["sha256"] == sampler.bundle.sha256
     assert provenance["faces"][1] == {"file": "happy-8.png", "expression": "happy", "seed": 8}
     assert files == build_files(sampler, [7, 8], ["happy"])
+
+
+def test_an_upscaler_enlarges_the_files_of_faces_but_not_the_sheet(sampler: Sampler, upscaler: Upscaler) -> None:
+    small, large = (build_files(sampler, [7, 8], ["happy"], upscaler=network) for network in (None, upscaler))
+    face = sampler.sample([8], "happy")[0]
+    np.testing.assert_array_equal(decode_png(large["happy-8.png"]), face.repeat(4, 0).repeat(4, 1))
+    assert large["sheet.png"] == small["sheet.png"]
+    assert json.loads(small["faces.json"])["upscaler"] is None
+    assert json.loads(large["faces.json"])["upscaler"] == upscaler.bundle.sha256
 
 
 @pytest.mark.parametrize(

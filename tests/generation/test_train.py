@@ -50,6 +50,8 @@ def train(files: Path, guidance_classifier: ModelBundle) -> Iterator[Callable[..
             str(files / "fer2013new.csv"),
             "--guidance-classifier",
             str(guidance_classifier.folder),
+            "--epoch-images",
+            "128",
         ]
         yield lambda folder, *more: main([*arguments, "--out", str(folder), *more])
 
@@ -167,6 +169,7 @@ def test_a_stopped_run_becomes_a_model_by_finish(
         (["--data", "nowhere.csv"], "There is no nowhere.csv"),
         (["--guidance-weight", "-1"], "weight is -1.0"),
         (["--learning-rate", "0"], "rate 0.0"),
+        (["--epoch-images", "10"], "Epochs of 10 images"),
         (["--export-only"], "has no whole epoch yet"),
     ],
 )

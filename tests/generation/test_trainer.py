@@ -42,6 +42,7 @@ def make_config(trainer: ModuleType, **changes: Any) -> Any:
         **{
             "network": "residual",
             "epochs": 4,
+            "epoch_images": 80,
             "batch_size": 16,
             "gradient_penalty_interval": 2,
             "guidance_batch_size": 8,
@@ -154,7 +155,7 @@ def test_the_residual_networks_resume_exactly(guidance_classifier: ModelBundle, 
     from emotion.generation import trainer
     from emotion.training.runs.step_monitor import TrainingStopped
 
-    config = trainer.GanConfig(epochs=2, batch_size=16, gradient_penalty_interval=2)
+    config = trainer.GanConfig(epochs=2, epoch_images=32, batch_size=16, gradient_penalty_interval=2)
     for name, stop in (("whole", 0), ("broken", 1)):
         (tmp_path / name).mkdir()
         if stop:
@@ -198,6 +199,7 @@ def test_the_history_has_every_metric_of_every_epoch(
         "epoch",
         "seconds",
         "learning_rate",
+        "penalty_weight",
         "g_loss",
         "d_loss",
         "gradient_penalty",
@@ -214,13 +216,17 @@ def test_the_history_has_every_metric_of_every_epoch(
         )
 
 
-def test_the_learning_rate_is_constant_and_then_decays(trainer: ModuleType, train_step_module: ModuleType) -> None:
-    config = make_config(trainer, epochs=100, constant_lr_fraction=0.4)
+def test_learning_rate_and_gradient_penalty_are_constant_and_then_decay(trainer: ModuleType) -> None:
+    config = make_config(trainer, epochs=100, constant_fraction=0.4)
     rates = [config.learning_rate_at(epoch) for epoch in range(100)]
     assert rates[:41] == [2e-4] * 41
     assert all(a > b for a, b in pairwise(rates[40:]))
     assert 1e-5 < rates[-1] < 1.2e-5
     assert make_config(trainer, epochs=1).learning_rate_at(0) == 2e-4
+    penalties = [config.penalty_weight_at(epoch) for epoch in range(100)]
+    assert penalties[:41] == [0.3] * 41
+    assert all(a > b for a, b in pairwise(penalties[40:]))
+    assert 0.03 < penalties[-1] < 0.031
     assert {make_gan_config("dcgan-upsampling", epochs=30).learning_rate_at(e) for e in range(30)} == {2e-4}
 
 
@@ -311,7 +317,7 @@ def test_a_divergence_of_the_last_step_is_detected(
 def test_batches_depend_only_on_seed_epoch_and_index(trainer: ModuleType) -> None:
     data, config = make_data(), make_config(trainer)
     one = trainer.GanBatches(data.images, data.labels, config, 3)
-    assert len(one) == len(data) // 16
+    assert len(one) == config.epoch_images // 16
     for other, same in (
         (trainer.GanBatches(data.images, data.labels, config, 3), True),
         (trainer.GanBatches(data.images, data.labels, config, 4), False),
@@ -325,7 +331,7 @@ def test_half_of_the_faces_are_mirrored_and_all_keep_their_labels(trainer: Modul
     labels = np.repeat(np.arange(7), 40).astype(np.int8)
     images = np.zeros((280, 48, 48), np.uint8)
     images[:, 0, 0], images[:, 1, 1] = labels * 10 + 5, np.arange(280) % 40 + 1
-    batches = trainer.GanBatches(images, labels, make_config(trainer, batch_size=280), 0)
+    batches = trainer.GanBatches(images, labels, make_config(trainer, batch_size=280, epoch_images=280), 0)
     faces, drawn_labels, latents, factors = batches[0]
     mirrored = faces[:, 0, 0] == 0
     assert 0.35 < mirrored.mean() < 0.65
@@ -339,7 +345,8 @@ def test_half_of_the_faces_are_mirrored_and_all_keep_their_labels(trainer: Modul
 
 def test_labels_are_drawn_in_proportion_to_the_square_root_of_their_count(trainer: ModuleType) -> None:
     labels = np.repeat([0, 1], [9000, 1000]).astype(np.int8)
-    batches = trainer.GanBatches(np.zeros((10000, 1, 1), np.uint8), labels, make_config(trainer, batch_size=10000), 0)
+    config = make_config(trainer, batch_size=10000, epoch_images=10000)
+    batches = trainer.GanBatches(np.zeros((10000, 1, 1), np.uint8), labels, config, 0)
     assert batches[0][1].mean() == pytest.approx(1 / (1 + 3), abs=0.02)
 
 
@@ -400,23 +407,56 @@ def test_the_gradient_penalty_is_the_mean_squared_gradient_of_both_kinds(train_s
     assert float(actual) == pytest.approx(2 * (slopes**2).sum() * (1 + 4) / 2, rel=1e-5)
 
 
+def test_the_half_life_of_the_averaged_generator_grows_with_the_images_seen(trainer: ModuleType) -> None:
+    config = make_config(trainer, batch_size=50, epoch_images=1000, ema_half_life=1000)
+    decays = [config.ema_decay_at(n) for n in (50, 1000, 20_000, 90_000)]
+    assert decays == pytest.approx([0.5**20, 0.5, 0.5**0.05, 0.5**0.05])
+    assert make_config(trainer, ema_half_life=0).ema_decay_at(1000) == 0
+
+
 def test_the_averaged_generator_is_the_exponential_moving_average(
     trainer: ModuleType, guidance_classifier: ModelBundle, tmp_path: Path
 ) -> None:
-    training = trainer.GanTraining(
-        make_data(), make_data(), make_config(trainer, ema_decay=0.9), tmp_path, guidance_classifier
-    )
-    batches = trainer.GanBatches(training.train_data.images, training.train_data.labels, training.config, 0)
+    config = make_config(trainer, ema_half_life=30)
+    training = trainer.GanTraining(make_data(), make_data(), config, tmp_path, guidance_classifier)
     expected = [np.array(v, np.float64) for v in training.network.variables]
-    for step in range(1, 5):
-        training.train_step(batches[step], step)
-        kept = min(0.9, (1 + step) / (10 + step))
-        expected = [
-            kept * a + (1 - kept) * np.array(v)
-            for a, v in zip(expected, training.networks.generator.variables, strict=True)
-        ]
+    for epoch in (30, 31):
+        batches = training.start_epoch(epoch)
+        for step in range(2):
+            training.train_step(batches[step], step)
+            kept = config.ema_decay_at(80 * epoch + 16 * (step + 1))
+            assert 0.6 < kept < 0.8
+            expected = [
+                kept * a + (1 - kept) * np.array(v)
+                for a, v in zip(expected, training.networks.generator.variables, strict=True)
+            ]
     for actual, expected_value in zip(training.network.variables, expected, strict=True):
         np.testing.assert_allclose(np.array(actual), expected_value, atol=1e-5)
+
+
+@pytest.mark.parametrize("is_relativistic", [True, False])
+def test_one_pass_through_the_discriminator_gives_the_gradients_of_both_losses(
+    train_step_module: ModuleType, is_relativistic: bool
+) -> None:
+    import tensorflow as tf
+
+    rng = np.random.default_rng(0)
+    real_logits, fake_logits = (tf.constant(rng.normal(0, 4, (8, 1)), tf.float32) for _ in range(2))
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(fake_logits)
+        d_loss, g_loss = train_step_module.adversarial_losses(real_logits, fake_logits, is_relativistic)
+    factors = train_step_module.generator_gradient_factors(real_logits, fake_logits, is_relativistic)
+    expected, d_gradients = tape.gradient(g_loss, fake_logits), tape.gradient(d_loss, fake_logits)
+    np.testing.assert_allclose(np.asarray(factors * d_gradients), np.asarray(expected), rtol=1e-4)
+
+
+def test_the_gradients_of_both_losses_are_finite_where_the_discriminator_is_sure(
+    train_step_module: ModuleType,
+) -> None:
+    real_logits, fake_logits = np.array([[90.0], [-90]], np.float32), np.array([[-90.0], [90]], np.float32)
+    factors = np.asarray(train_step_module.generator_gradient_factors(real_logits, fake_logits, True))
+    assert np.isfinite(factors).all()
+    assert (factors < 0).all()
 
 
 def test_guidance_trains_the_generator_and_leaves_the_classifier_unchanged(
@@ -446,12 +486,12 @@ def test_guidance_trains_the_generator_and_leaves_the_classifier_unchanged(
 def test_the_baseline_is_trained_without_later_methods(
     trainer: ModuleType, train_step_module: ModuleType, guidance_classifier: ModelBundle, tmp_path: Path
 ) -> None:
-    config = make_gan_config("dcgan-upsampling", epochs=1, batch_size=16, guidance_classifier="x")
+    config = make_gan_config("dcgan-upsampling", epochs=1, epoch_images=64, batch_size=16, guidance_classifier="x")
     assert (
         config.relativistic,
         config.guidance_weight,
         config.r1_gamma,
-        config.ema_decay,
+        config.ema_half_life,
         config.diffaugment_strength,
     ) == (
         False,
@@ -495,6 +535,14 @@ def test_non_faces_are_left_out(trainer: ModuleType, guidance_classifier: ModelB
         trainer.train_gan(data, make_config(trainer), run_context(tmp_path), guidance_classifier)
 
 
+def test_nearly_equal_training_images_are_drawn_as_one(trainer: ModuleType) -> None:
+    data = dataset(28, 7, votes=False)
+    data.images[14:28] = np.clip(data.images[:14, :, ::-1].astype(int) + 3, 0, 255)
+    training_faces, validation_faces = trainer.select_faces(data)
+    np.testing.assert_array_equal(training_faces.images, data.images[:14])
+    np.testing.assert_array_equal(validation_faces.images, data.images[28:])
+
+
 def test_a_label_without_a_training_face_is_refused(
     trainer: ModuleType, guidance_classifier: ModelBundle, tmp_path: Path
 ) -> None:
@@ -520,6 +568,11 @@ def test_a_classifier_without_a_keras_file_cannot_guide(trainer: ModuleType, tmp
         ({"learning_rate": 0.0}, "rate 0.0"),
         ({"learning_rate": math.nan}, "rate nan"),
         ({"seed": -1}, "seed -1"),
+        ({"epoch_images": 15}, "Epochs of 15 images"),
+        ({"gradient_penalty_interval": 0}, "every 0 steps"),
+        ({"constant_fraction": 1.1}, "share of 1.1"),
+        ({"ema_half_life": -1}, "half-life of -1"),
+        ({"r1_gamma": math.nan}, "gradient penalty of nan"),
         ({"guidance_weight": -0.1}, "weight is -0.1"),
         ({"guidance_weight": math.nan}, "weight is nan"),
         ({"guidance_weight": math.inf}, "weight is inf"),

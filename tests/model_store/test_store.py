@@ -79,7 +79,10 @@ GENERATOR: Card = {
 }
 CARDS: dict[str, tuple[Callable[[Card], object], str]] = {
     "no kind": (lambda c: c.pop("kind"), '"kind" is missing'),
-    "unknown kind": (lambda c: c.update(kind="oracle"), "expected one of classifier, detector, features, generator"),
+    "unknown kind": (
+        lambda c: c.update(kind="oracle"),
+        "expected one of classifier, detector, features, generator, upscaler",
+    ),
     "kind is a list": (lambda c: c.update(kind=["classifier"]), '"kind"'),
     "no files": (lambda c: c.pop("files"), "the field 'files' of a classifier is missing"),
     "files without the network": (lambda c: c.update(files={}), '"files" must name model.onnx'),
@@ -315,10 +318,11 @@ def test_the_card_of_another_kind_is_refused(kind: str) -> None:
         "detector": lambda: bundle.detector_card,
         "features": lambda: bundle.features_card,
         "generator": lambda: bundle.generator_card,
+        "upscaler": lambda: bundle.upscaler_card,
     }
     assert cards.pop(kind)() is bundle.card
     for other, get_card in cards.items():
-        with pytest.raises(ModelError, match=f"is a {kind}; expected a {other}"):
+        with pytest.raises(ModelError, match=f"is a {kind}; expected an? {other}"):
             get_card()
 
 

@@ -17,6 +17,7 @@ from emotion.generation.sampler import Sampler
 from emotion.model_store.store import open_model
 from emotion.training import manager
 from tests.generation.making import write_generator
+from tests.generation.upscaling.making import write_upscaler
 
 pytestmark = pytest.mark.slow
 
@@ -46,6 +47,11 @@ def generator(models: Path, runs: Path) -> Path:
     return folder
 
 
+def interpolate(face: np.ndarray) -> np.ndarray:
+    """Enlarge a face as the page does without an upscaler."""
+    return cv2.resize(face, (192, 192), interpolation=cv2.INTER_CUBIC)
+
+
 def strip_of(page: Any, name: str) -> list[str]:
     return [item["caption"] for item in page.shown(f"gen_sheet_{name}")["thumbnails"]]
 
@@ -70,8 +76,9 @@ def test_equal_seeds_give_equal_bytes_everywhere(
     open_page: Open, generator: Path, saved: dict[str, Any], tmp_path: Path
 ) -> None:
     open_page("synthetic_faces")
-    wanted = encode_face_png(Sampler(open_model(generator)).sample([153], "happy")[0])
-    assert saved["happy-153.png"] == wanted
+    (face,) = Sampler(open_model(generator)).sample([153], "happy")
+    wanted = encode_face_png(face)
+    assert saved["happy-153.png"] == encode_face_png(interpolate(face))
     with zipfile.ZipFile(io.BytesIO(saved["faces.zip"])) as file:
         assert file.read("happy-153.png") == wanted
         record = json.loads(file.read("faces.json"))
@@ -91,6 +98,15 @@ def test_equal_seeds_give_equal_bytes_everywhere(
     assert main([*arguments, "--out", str(tmp_path / "drawn")]) == 0
     assert (tmp_path / "drawn" / "happy-153.png").read_bytes() == wanted
     assert Image.open(io.BytesIO(saved["sheet.png"])).size == (8 * 96, 96 + 15)
+
+
+def test_an_upscaler_enlarges_the_saved_face(
+    open_page: Open, generator: Path, models: Path, saved: dict[str, Any]
+) -> None:
+    write_upscaler(models / "repeat")
+    open_page("synthetic_faces")
+    (face,) = Sampler(open_model(generator)).sample([153], "happy")
+    assert saved["happy-153.png"] == encode_face_png(face.repeat(4, 0).repeat(4, 1))
 
 
 def test_all_expressions_are_shown_in_rows(open_page: Open, generator: Path) -> None:
@@ -132,7 +148,7 @@ def test_each_variation_of_a_face_is_shown(open_page: Open, generator: Path, sav
     page.app.button_group(key="gen_way").set_value("Mix with another").run()
     page.app.slider(key="gen_share").set_value(100).run()
     mate = Sampler(open_model(generator)).sample([160], "happy")[0]
-    assert saved["mix-153-160.png"] == encode_face_png(mate), "all of the second is the second"
+    assert saved["mix-153-160.png"] == encode_face_png(interpolate(mate)), "all of the second is the second"
     assert not page.app.exception
 
 

@@ -1,4 +1,4 @@
-"""The commands `emotion generator`: train, sample and evaluate; `study` is in `generator_study`."""
+"""The commands `emotion generator`: train, sample and evaluate; others are in `generator_study` and `upscaler`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 
 from emotion.cli.click_extensions import FRACTION, StudioGroup, ferplus_option, json_option, save_option, with_options
 from emotion.cli.commands.generator_study import open_or_default, study
+from emotion.cli.commands.upscaler import upscaler
 from emotion.cli.output import format_metrics, print_progress, print_result
 from emotion.cli.progress import run_job
 from emotion.errors import EmotionError
@@ -24,6 +25,7 @@ def generator() -> None:
 
 
 generator.add_command(study)
+generator.add_command(upscaler)
 
 
 # ------------------------------------------------------------------ train
@@ -38,6 +40,7 @@ class TrainOptions:
     out: Path
     network: str
     epochs: int
+    epoch_images: int
     guidance_classifier: Path | None
     guidance_weight: float | None
     learning_rate: float
@@ -51,7 +54,8 @@ class TrainOptions:
 @ferplus_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="The run folder.")
 @click.option("--network", default="residual", help="residual or dcgan-upsampling.")
-@click.option("--epochs", type=int, default=100)
+@click.option("--epochs", type=int, default=128)
+@click.option("--epoch-images", type=int, default=50_000, help="Images of an epoch; each ends with a checkpoint.")
 @click.option(
     "--guidance-classifier",
     type=click.Path(path_type=Path),
@@ -85,6 +89,7 @@ def train(options: TrainOptions) -> None:
         config = make_gan_config(
             options.network,
             epochs=options.epochs,
+            epoch_images=options.epoch_images,
             learning_rate=options.learning_rate,
             seed=options.seed,
             guidance_classifier=guidance.sha256,
@@ -109,6 +114,7 @@ class SampleOptions:
     model: Path | None
     out: Path | None
     overwrite: bool
+    enlarge: bool
     add_to_dataset: Path | None
     min_prob: float
     filter_classifier: Path | None
@@ -123,6 +129,7 @@ class SampleOptions:
 @click.option("--model", type=click.Path(path_type=Path), help="A generator or finished run (default: the built-in).")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Write images, sheet.png and faces.json.")
 @click.option("--overwrite", is_flag=True, help="Replace the faces in DIR.")
+@click.option("--enlarge", is_flag=True, help="Write the faces at 192 pixels, enlarged by the upscaler.")
 @click.option(
     "--add-to-dataset",
     type=click.Path(path_type=Path),
@@ -142,6 +149,7 @@ def sample(options: SampleOptions) -> None:
     """Sample synthetic faces with an expression."""
     from emotion.generation.images import build_files, write_files
     from emotion.generation.sampler import Sampler, make_seeds, parse_seed
+    from emotion.generation.upscaling.upscaler import Upscaler
     from emotion.jobs.result_folder import create_result
     from emotion.jobs.result_manifest import SYNTHETIC_IMAGES
 
@@ -151,10 +159,11 @@ def sample(options: SampleOptions) -> None:
         return
     if not options.out:
         raise EmotionError("There is no target; give --out DIR, or --add-to-dataset FOLDER for a data set.")
+    face_upscaler = Upscaler(open_or_default(None, "upscaler")) if options.enlarge else None
     seeds = make_seeds(parse_seed(options.seed), options.count)
     expressions = sampler.labels if options.expression == "all" else (options.expression,)
     with create_result(options.out, SYNTHETIC_IMAGES, overwrite=options.overwrite) as folder:
-        files = build_files(sampler, seeds, expressions, options.truncation)
+        files = build_files(sampler, seeds, expressions, options.truncation, face_upscaler)
         write_files(files, folder)
     if options.as_json:
         print(files["faces.json"].decode().rstrip())
@@ -169,6 +178,8 @@ def _add_to_dataset(sampler: Sampler, folder: Path, options: SampleOptions) -> N
 
     if options.expression == "all":
         raise EmotionError("Faces are added for one expression at a time; give it by --expression.")
+    if options.enlarge:
+        raise EmotionError("--enlarge writes faces into a folder; a data set has the faces of the generator.")
     added = add_to_dataset(
         folder,
         sampler,

@@ -15,7 +15,7 @@ from emotion.model_store.card import CARD_FILE
 from emotion.model_store.store import compute_sha256
 from emotion.storage import read_file, read_json, write_atomic, write_json
 
-ModelKind = Literal["classifier", "detector", "features", "generator"]
+ModelKind = Literal["classifier", "detector", "features", "generator", "upscaler"]
 
 RUNS_FOLDER: Final = get_workspace() / "runs"
 _MAX_EPOCHS: Final = 10**7

@@ -44,7 +44,7 @@ _ROW_PX: Final = 35  # height of a row of a Streamlit table
 _BORDER_PX: Final = 3
 _MAX_VISIBLE_ROWS: Final = 9
 _MAX_CURVES: Final = 8  # more colors cannot be told apart
-_HIDDEN_KINDS: Final = ("features", "generator")  # they have no expressions to compare
+_HIDDEN_KINDS: Final = ("features", "generator", "upscaler")  # they have no expressions to compare
 
 state = st.session_state
 

@@ -28,7 +28,6 @@ from emotion.recognition.classification import ExpressionClassifier
 from emotion.training import manager
 from emotion.ui import components, session
 
-_LARGE_FACE_PX: Final = 256
 _NUM_NEAREST: Final = 4
 _MORPH_STEPS: Final = 8
 _TRUNCATION: Final = 0.8  # of automatically drawn people: a little more alike, and rarely odd
@@ -223,11 +222,6 @@ def make_thumbnails(faces: FaceImages, seeds: tuple[int, ...], label: str) -> li
         components.Thumbnail(np.dstack([face] * 3), str(seed), f"Seed {seed}, {symbol_and_name(label)}", color)
         for face, seed in zip(faces, seeds, strict=True)
     ]
-
-
-def enlarge_face(face: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Enlarge a gray face for display."""
-    return np.asarray(cv2.resize(face, (_LARGE_FACE_PX, _LARGE_FACE_PX), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def show_download(key: str, label: str, data: Any, file_name: str) -> None:

@@ -17,7 +17,7 @@ from emotion.results import tables as results_tables
 from emotion.storage import read_json
 from emotion.training.runs.folder import STUDY_FILE, read_history
 from emotion.ui import components, messages
-from emotion.ui.synthetic import faces
+from emotion.ui.synthetic import enlarging, faces
 
 _HISTORY_CHARTS: Final = (  # title, as percent, logarithmic, columns of the history with their names
     ("Loss of generator and discriminator", False, False, {"g_loss": "generator", "d_loss": "discriminator"}),
@@ -41,7 +41,7 @@ def show_nearest(bundle: ModelBundle, face: np.ndarray, seed: int, target_label:
     st.markdown("The nearest training faces: none of them should be the same face.")
     with st.container(horizontal=True):
         for i, (image, label) in enumerate(zip(real.faces, real.labels, strict=True), 1):
-            st.image(faces.enlarge_face(image), symbol_and_name(label), width=120, alt=f"Real face {i}, {label}")
+            st.image(enlarging.enlarge_face(image), symbol_and_name(label), width=120, alt=f"Real face {i}, {label}")
 
 
 def show_training_history(bundle: ModelBundle) -> None:

@@ -14,8 +14,8 @@ from emotion.formatting import format_percent
 from emotion.generation import images
 from emotion.generation.sampler import FaceImages, Sampler
 from emotion.ui import components
+from emotion.ui.synthetic import enlarging, generator
 from emotion.ui.synthetic import faces as synthetic_faces
-from emotion.ui.synthetic import generator
 
 _ROW_STEPS, _GIF_STEPS = 2, 6  # faces from one expression to the next, in the row and in the GIF
 _WALK_FACES: Final = 25
@@ -27,10 +27,9 @@ def show_face(sampler: Sampler, seed: int, label: str, truncation: float) -> Non
     (face,) = synthetic_faces.generate_faces(sampler, (seed,), label, truncation)
     left, right = st.columns([1, 2], gap="medium")
     with left:
-        st.image(
-            synthetic_faces.enlarge_face(face), f"Seed {seed}", width=256, alt=f"Seed {seed}, requested as {label}"
-        )
-        synthetic_faces.show_download("face", "This face", images.encode_face_png(face), f"{label}-{seed}.png")
+        large = enlarging.enlarge_face(face)
+        st.image(large, f"Seed {seed}", width=256, alt=f"Seed {seed}, requested as {label}")
+        synthetic_faces.show_download("face", "This face", images.encode_face_png(large), f"{label}-{seed}.png")
     with right:
         (scores,) = synthetic_faces.classify_faces(face[None])
         st.markdown(
@@ -80,7 +79,6 @@ def show_mix(sampler: Sampler, seed: int, label: str, truncation: float) -> None
     ends: FaceImages = synthetic_faces.generate_faces(sampler, (seed, other_seed), label, truncation)
     with st.container(horizontal=True):
         for face, caption in ((ends[0], f"Seed {seed}"), (mixed, "Mixed"), (ends[1], f"Seed {other_seed}")):
-            st.image(synthetic_faces.enlarge_face(face), caption, width=190, alt=caption)
-    synthetic_faces.show_download(
-        "mix", "The mixed face", images.encode_face_png(mixed), f"mix-{seed}-{other_seed}.png"
-    )
+            st.image(enlarging.enlarge_face(face), caption, width=190, alt=caption)
+    png = images.encode_face_png(enlarging.enlarge_face(mixed))
+    synthetic_faces.show_download("mix", "The mixed face", png, f"mix-{seed}-{other_seed}.png")

@@ -1,0 +1,37 @@
+"""Large synthetic faces: enlarged by the upscaler, or by interpolation where there is none for their size."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from emotion.generation.upscaling.upscaler import Upscaler
+from emotion.model_store import store
+from emotion.model_store.card import CARD_FILE
+
+_INTERPOLATED_PX: Final = 192
+
+
+@st.cache_resource(max_entries=1, show_spinner="Starting the upscaler")
+def _load_upscaler(fingerprint: tuple[tuple[str, int], ...]) -> Upscaler | None:
+    models, _ = store.list_models("upscaler")
+    return Upscaler(models[0]) if models else None
+
+
+def _get_upscaler() -> Upscaler | None:
+    """Return the upscaler, loaded once for all sessions and again when a model has changed."""
+    cards = [card for folder in store.get_model_folders() for card in folder.glob(f"*/{CARD_FILE}")]
+    return _load_upscaler(tuple(sorted((str(path), path.stat().st_mtime_ns) for path in cards)))
+
+
+def enlarge_face(face: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a gray face, uint8 (size, size), in the size in which it is shown and saved."""
+    upscaler = _get_upscaler()
+    if upscaler is not None and face.shape == (upscaler.input_size, upscaler.input_size):
+        return upscaler.enlarge(face[None])[0]
+    size = (_INTERPOLATED_PX, _INTERPOLATED_PX)
+    return np.asarray(cv2.resize(face, size, interpolation=cv2.INTER_CUBIC), np.uint8)
