@@ -13,6 +13,7 @@ from emotion.model_store.store import get_default_model, open_model
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.detectors.detector_factory import available_detectors, get_detector_sha256, make_detector
+from emotion.recognition.features.default_network import find_default_bundle, load_default_network
 from emotion.recognition.settings import AnalyzerSettings
 from emotion.results.serialization import PROGRAM
 from emotion.video.settings import FAST_STRIDE, VideoSettings
@@ -51,7 +52,7 @@ class ArchiveRequest:
         program: The name and version of the program.
         model_sha256: Of the classifier's network.
         detector_sha256: Of the detector's network; None for the cascade.
-        features_sha256: Of the features network; None where faces have no features.
+        features_sha256: Of the features network, which also turns the crops of tilted faces; None without one.
     """
 
     settings: ArchiveSettings
@@ -124,7 +125,10 @@ class ArchiveRequest:
 
 
 def _get_features_sha256(settings: ArchiveSettings) -> str | None:
-    return get_default_model("features").sha256 if settings.images.features else None
+    if settings.images.features:
+        return load_default_network().bundle.sha256
+    bundle = find_default_bundle()
+    return None if bundle is None else bundle.sha256
 
 
 def _shorten(identity: str | None) -> str:

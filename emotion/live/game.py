@@ -235,11 +235,15 @@ class MirrorGame:
         """Go on after the calibration; wait for a face again where it failed."""
         if state.calibration.seconds_left is not None:
             self._is_calibration_seen = True
-        elif self._is_calibration_seen or not self.seconds_left(now):  # the state may be of a frame before its start
+        elif self._is_calibration_seen:  # before, the state is of a frame before its start
             self._enter(Phase.READY if state.calibration.succeeded else Phase.WAITING, now)
+        elif not self.seconds_left(now):
+            self._enter(Phase.WAITING, now)
 
     def _is_player_lost(self, state: LiveState) -> bool:
-        """Whether results came in the last moments, all of them without the player."""
+        """Whether the stream stands still, or all results of the last moments are without the player."""
+        if state.result_age_seconds is None or state.result_age_seconds > _LOST_SECONDS:
+            return True
         recent = [result for seconds, result in state.recent_results if seconds >= -_LOST_SECONDS]
         return bool(recent) and not any(face.track_id == self._player for result in recent for face in result.faces)
 

@@ -29,6 +29,7 @@ from emotion.media.image_array import ImageArray
 from emotion.media.image_reader import encode_png
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.anonymizer import pixelate_all
+from emotion.recognition.features.default_network import find_default_bundle
 from emotion.results import serialization
 from emotion.results.photos import remove_features
 from emotion.results.records import Provenance
@@ -59,6 +60,7 @@ class LiveProvenance(Provenance):
 
     created_at: str
     detector: str
+    features_model: str | None  # sha256 of the features network, which also turns the crops of tilted faces
 
 
 class LiveSession:
@@ -276,11 +278,12 @@ class LiveSession:
 
     def _make_provenance(self, age_seconds: float = 0.0) -> LiveProvenance:
         """Describe how something was made that is `age_seconds` old."""
-        bundle = self._analyzer.classifier.bundle
+        bundle, features = self._analyzer.classifier.bundle, find_default_bundle()
         return {
             "program": serialization.PROGRAM,
             "created_at": (datetime.now().astimezone() - timedelta(seconds=age_seconds)).isoformat(timespec="seconds"),
             "model": {"name": bundle.name, "sha256": bundle.sha256},
+            "features_model": features and features.sha256,
             "detector": self._analyzer.detector.name,
         }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -206,9 +206,10 @@ class VideoAnalysis:
         self.refresh()
         return self._frame_log.has_features
 
-    def movement_curves(self) -> pd.DataFrame:
-        """Return the movements of each face over time, see `movement_curves.compute_curves`."""
-        return movement_curves.compute_curves(self._load_faces(), self.duration)
+    def movement_curves(self, track_ids: Collection[int]) -> pd.DataFrame:
+        """Return the movements of faces over time, see `movement_curves.compute_curves`."""
+        faces = self._load_faces()
+        return movement_curves.compute_curves(faces.loc[faces["track_id"].isin(list(track_ids))], self.duration)
 
     def smiles(self) -> pd.DataFrame:
         """Return the times in which each face smiles, see `movement_curves.compute_smiles`."""

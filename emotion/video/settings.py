@@ -13,6 +13,7 @@ from emotion.model_store.store import ModelBundle, get_default_model, open_model
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.detectors.detector_factory import available_detectors, get_detector_sha256, make_detector
+from emotion.recognition.features.default_network import find_default_bundle, load_default_network
 from emotion.recognition.settings import AnalyzerSettings
 from emotion.results import serialization
 from emotion.results.records import ModelReference, Provenance
@@ -54,7 +55,7 @@ class VideoProvenance(Provenance):
     """What reproduces the results of an analysis: program, models, and `VideoSettings` as plain values."""
 
     detector: ModelReference
-    features: NotRequired[ModelReference]  # left out where faces have no features
+    features: NotRequired[ModelReference]  # it also turns the crops of tilted faces; left out without one
     settings: dict[str, Any]
 
 
@@ -116,8 +117,8 @@ class VideoRequest:
             detector={"name": detector, "sha256": get_detector_sha256(detector)},
             settings=asdict(settings),
         )
-        if settings.recognition.features:
-            network = get_default_model("features")
+        network = load_default_network().bundle if settings.recognition.features else find_default_bundle()
+        if network is not None:
             provenance["features"] = {"name": network.name, "sha256": network.sha256}
         return cls(_sanitize_name(name), video_path, settings, detector, bundle.folder, provenance)
 

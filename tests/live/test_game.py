@@ -208,9 +208,30 @@ def test_the_largest_face_plays() -> None:
     assert game.advance(0.0, LiveState(faces=faces, result_age_seconds=0.0))
     game.advance(1.0, LiveState(faces=faces, calibration=CALIBRATING))
     game.advance(3.0, LiveState(faces=faces, calibration=CALIBRATED))
-    game.advance(7.0, LiveState(faces=faces))
-    game.advance(7.2, LiveState(faces=faces, recent_results=((0.0, FrameResult(0, 0.0, (small, large))),)))
+    game.advance(7.0, LiveState(faces=faces, result_age_seconds=0.0))
+    recent_results = ((0.0, FrameResult(0, 0.0, (small, large))),)
+    game.advance(7.2, LiveState(faces=faces, recent_results=recent_results, result_age_seconds=0.0))
     assert game.value == 1
+
+
+def test_a_game_waits_while_the_stream_stands_still() -> None:
+    player = Player(HAPPY)
+    player.play_until(Phase.SHOW)
+    player.age = 2.0
+    player.step()
+    assert player.game.phase is Phase.WAITING
+    player.play_until(Phase.WAITING)
+    player.age = 0.0
+    player.play_until(Phase.SHOW)
+    assert player.num_calibrations == 2
+
+
+def test_an_earlier_calibration_does_not_count() -> None:
+    game = MirrorGame.from_challenges([HAPPY])
+    faces = (LiveFace(make_face(), THUMBNAIL, None),)
+    assert game.advance(0.0, LiveState(faces=faces, result_age_seconds=0.0))
+    game.advance(5.0, LiveState(faces=faces, result_age_seconds=5.0, calibration=CALIBRATED))
+    assert game.phase is Phase.WAITING
 
 
 def test_a_lost_player_is_calibrated_again_and_keeps_the_points() -> None:

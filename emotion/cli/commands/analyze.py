@@ -139,20 +139,21 @@ def _load_analyzer(options: AnalyzeOptions) -> tuple[Analyzer, AnalyzerSettings]
 
 def _collect_settings(analyzer: Analyzer, settings: AnalyzerSettings, options: AnalyzeOptions) -> dict[str, Any]:
     """What the results depend on, as plain JSON values."""
-    from emotion.model_store.store import get_default_model
     from emotion.recognition.detectors.detector_factory import available_detectors, trained_detectors
+    from emotion.recognition.features.default_network import find_default_bundle, load_default_network
     from emotion.results.serialization import PROGRAM
 
     bundle = analyzer.classifier.bundle
     detector = options.detector or available_detectors()[0]
     trained = trained_detectors().get(detector)
+    network = load_default_network().bundle if settings.features else find_default_bundle()
     return {
         "program": PROGRAM,
         "model": bundle.sha256,
         "detector": trained.sha256 if trained else detector,
         **asdict(settings),
         "head": settings.head or bundle.default_head,
-        "features": get_default_model("features").sha256 if settings.features else None,
+        "features_model": network and network.sha256,
         "anonymize": options.anonymize,
     }
 

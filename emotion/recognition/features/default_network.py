@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion.errors import ModelError
 from emotion.faces import Face
-from emotion.model_store.store import get_default_model
+from emotion.model_store.store import ModelBundle, get_default_model
 from emotion.recognition.cropping import CropGeometry
 from emotion.recognition.features.network import FeaturesNetwork
 from emotion.recognition.labeling import ClassifiedFace
+
+_log = logging.getLogger(__name__)
 
 
 def add_features(gray: NDArray[np.uint8], faces: tuple[Face, ...], geometry: CropGeometry) -> tuple[Face, ...]:
@@ -41,18 +45,43 @@ def describe_classified(
 
 
 def estimate_tilts(gray: NDArray[np.uint8], faces: tuple[Face, ...], geometry: CropGeometry) -> NDArray[np.float64]:
-    """Return the tilts of faces in degrees, see `FeaturesNetwork.estimate_tilts`; the network is loaded for some only.
+    """Return the tilts of faces in degrees, see `FeaturesNetwork.estimate_tilts`; NaN without a features network."""
+    network = _find_network() if faces else None
+    return np.full(len(faces), np.nan) if network is None else network.estimate_tilts(gray, faces, geometry)
+
+
+def find_default_bundle() -> ModelBundle | None:
+    """Return the default features network, None without a usable one; it also turns the crops of tilted faces."""
+    network = _find_network()
+    return None if network is None else network.bundle
+
+
+def _find_network() -> FeaturesNetwork | None:
+    try:
+        return load_default_network()
+    except ModelError:
+        return None
+
+
+def load_default_network() -> FeaturesNetwork:
+    """Return the default features network; a model that is installed later is used by the next process.
+
+    It runs on one core: it takes less than half a millisecond for a face.
 
     Raises:
         ModelError: There is no usable features network.
     """
-    return load_default_network().estimate_tilts(gray, faces, geometry) if faces else np.zeros(0)
+    network = _load()
+    if isinstance(network, str):
+        raise ModelError(network)
+    return network
 
 
 @lru_cache(maxsize=1)
-def load_default_network() -> FeaturesNetwork:
-    """Load the default features network; a model that is installed later is used by the next process.
-
-    It runs on one core: it takes less than half a millisecond for a face.
-    """
-    return FeaturesNetwork(get_default_model("features"), num_threads=1)
+def _load() -> FeaturesNetwork | str:
+    """Load the default features network; return why it cannot be used, which is found out once, too."""
+    try:
+        return FeaturesNetwork(get_default_model("features"), num_threads=1)
+    except ModelError as error:
+        _log.warning("the crops of tilted faces are not turned by their points: %s", error)
+        return str(error)

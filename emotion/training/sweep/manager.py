@@ -92,7 +92,7 @@ def resume_sweep(folder: Path) -> Job:
 
 def stop_sweep(folder: Path) -> None:
     """Stop a sweep and its trials; `resume_sweep` goes on with them."""
-    jobs.open_job(folder).stop(_STOP_TIMEOUT_SECONDS)
+    _stop(jobs.open_job(folder))
 
 
 def delete_sweep(folder: Path, runs_folder: Path = RUNS_FOLDER) -> None:
@@ -101,11 +101,18 @@ def delete_sweep(folder: Path, runs_folder: Path = RUNS_FOLDER) -> None:
     is_own = folder.parent == Path(os.path.abspath(runs_folder)) and (folder / SWEEP_FILE).is_file()
     if not is_own or folder.is_symlink():
         raise JobError(f"{folder} is not a sweep in {runs_folder}; only those can be deleted.")
-    Job(folder).stop(_STOP_TIMEOUT_SECONDS)
+    _stop(Job(folder))
     try:
         shutil.rmtree(folder)
     except OSError as error:
         raise JobError(f"{folder} cannot be deleted ({error.strerror}); check its permissions.") from error
+
+
+def _stop(sweep: Job) -> None:
+    """Stop a sweep, and the trials that a killed one has left."""
+    sweep.stop(_STOP_TIMEOUT_SECONDS)
+    for trial in jobs.list_jobs(sweep.folder):
+        trial.stop(_STOP_TIMEOUT_SECONDS)
 
 
 def list_sweeps(runs_folder: Path = RUNS_FOLDER, builtin_folder: Path = BUILTIN_SWEEPS) -> list[SweepSummary]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from emotion.errors import JobError
 from emotion.storage import read_json, write_json
@@ -15,7 +15,7 @@ from emotion.training.runs.folder import SWEEP_FILE
 from emotion.training.sweep.space import Choices, Range, Space, Value
 
 BASELINE_NUMBER: Final = 0
-_MAX_TRIALS: Final = 100_000
+MAX_TRIALS: Final = 100_000
 _MAX_EPOCHS: Final = 10**7
 REDUCTION_FACTOR: Final = 3  # of the trials that reach a decision, one of so many goes on (Li et al. 2020, ASHA)
 _NUM_DECISIONS: Final = 2  # about a trial: after a ninth and after a third of the epochs
@@ -40,7 +40,7 @@ class TrialRecord(_Record):
         error: Why it failed.
     """
 
-    number: Annotated[int, Field(ge=0, le=_MAX_TRIALS)]
+    number: Annotated[int, Field(ge=0, le=MAX_TRIALS)]
     settings: dict[str, Value] = {}
     state: TrialState = "running"
     accuracies: Annotated[list[Share], Field(max_length=_MAX_EPOCHS)] = []
@@ -70,7 +70,7 @@ class SweepRequest(_Record):
 
     plan: dict[str, Any]
     space: dict[str, Range | Choices]
-    num_trials: Annotated[int, Field(ge=1, le=_MAX_TRIALS)]
+    num_trials: Annotated[int, Field(ge=1, le=MAX_TRIALS)]
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
     min_epochs: Annotated[int, Field(ge=1, le=_MAX_EPOCHS)] = 1
 
@@ -115,6 +115,21 @@ class SweepRecord(_Record):
     request: SweepRequest
     trials: list[TrialRecord] = []
     importance: Importance | None = None
+
+    @model_validator(mode="after")
+    def _check_settings(self) -> Self:
+        """Refuse a space without values, and trials whose settings are not of the space."""
+        for name, dimension in self.request.space.items():
+            if isinstance(dimension, Range) and not dimension.is_valid:
+                raise ValueError(f"the range of {name} goes from {dimension.low:g} to {dimension.high:g}")
+        for trial in self.trials:
+            expected = self.request.space if trial.number != BASELINE_NUMBER else {}
+            if trial.settings.keys() != expected.keys():
+                raise ValueError(f"trial {trial.number} has the settings {', '.join(trial.settings) or 'of none'}")
+            for name, value in trial.settings.items():
+                if not expected[name].contains(value):
+                    raise ValueError(f"{name} of trial {trial.number} is {value!r}, which its space does not have")
+        return self
 
     @property
     def best_trial(self) -> TrialRecord | None:

@@ -71,18 +71,20 @@ class SweepRun:
             JobError: Three trials failed in a row.
         """
         self._save()
-        while not reporter.stop_requested:
-            self._start_trials()
-            running = self._list_running()
-            if not running:
-                self._save(is_final=True)
-                return self._record
-            for trial in running:
-                self._follow(trial, reporter)
-            self._report_progress(reporter)
-            time.sleep(_POLL_SECONDS)
-        for trial in self._list_running():
-            self._stop_run(trial)
+        try:
+            while not reporter.stop_requested:
+                self._start_trials()
+                running = self._list_running()
+                if not running:
+                    self._save(is_final=True)
+                    return self._record
+                for trial in running[: self._num_workers]:  # more, where the sweep had more workers before
+                    self._follow(trial, reporter)
+                self._report_progress(reporter)
+                time.sleep(_POLL_SECONDS)
+        finally:  # also after an error, so that no trial goes on alone
+            for trial in self._list_running():
+                self._stop_run(trial)
         total = self._record.request.num_trials
         raise TrainingStopped(f"Stopped: {self._record.num_finished} of {total} trials are done and kept.")
 

@@ -48,11 +48,24 @@ class Range(_Dimension):
     high: FiniteFloat
     log: bool = False
 
+    @property
+    def is_valid(self) -> bool:
+        """Whether there are numbers between its ends, and their logarithms with `log`."""
+        return self.low < self.high and (self.low > 0 or not self.log)
+
+    def contains(self, value: Value) -> bool:
+        """Return whether a value is within the range."""
+        return not isinstance(value, str) and self.low <= value <= self.high
+
 
 class Choices(_Dimension):
     """One of several values."""
 
     choices: Annotated[list[Value], Field(min_length=1)]
+
+    def contains(self, value: Value) -> bool:
+        """Return whether a value is one of the choices."""
+        return value in self.choices
 
 
 Dimension = Range | Choices
@@ -111,7 +124,7 @@ def _check_dimension(name: str, dimension: Dimension, plan: TrainingPlan) -> Non
     if isinstance(dimension, Range):
         if name in _CHOICE_SETTINGS:
             raise EmotionError(f"{name} has no range; give its choices.")
-        if not dimension.low < dimension.high or (dimension.log and dimension.low <= 0):
+        if not dimension.is_valid:
             raise EmotionError(
                 f"The range of {name} goes from {dimension.low:g} to {dimension.high:g}; expected a smaller number "
                 "first, above 0 where log is true."

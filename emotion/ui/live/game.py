@@ -64,7 +64,7 @@ def _show_buttons(live: LiveController, game: MirrorGame | None) -> None:
             help=None if live.is_used else "Enable the camera first, or choose the demo.",
         )
         if game is not None:
-            st.button("End the game", icon=":material/close:", key="live_game_end", on_click=_end)
+            st.button("End the game", icon=":material/close:", key="live_game_end", on_click=leave)
 
 
 def show_result(live: LiveController) -> MirrorGame | None:
@@ -107,5 +107,8 @@ def _start(live: LiveController) -> None:
         live.message = "The classifier in use has none of the expressions of the game; choose another one."
 
 
-def _end() -> None:
-    state.pop(_GAME_KEY, None)
+def leave() -> None:
+    """End the game, with the neutral face that it took."""
+    owner, _ = state.pop(_GAME_KEY, (None, None))
+    if owner is not None:
+        owner.clear_calibration()

@@ -31,6 +31,8 @@ def show_stream(source: str, *, is_game: bool) -> None:
         is_game: Whether the mirror game takes the place of the results.
     """
     settings = session.get_settings()
+    if not is_game:
+        game.leave()
     with st.container():  # for the messages while models are loaded
         live = get_controller(source, _get_options(is_game=is_game))
     left, right = st.columns([3, 2], gap="medium")
@@ -104,7 +106,7 @@ def _get_options(*, is_game: bool) -> LiveOptions:
         stream,
         state.get("live_mirror", True),
         settings.anonymize,
-        state.get("live_pause", False),
+        state.get("live_pause", False) and not is_game,
         draw_points=is_shown,
     )
 

@@ -171,7 +171,7 @@ def _show_delete(sweep: SweepSummary) -> None:
     with st.popover("Delete this sweep", icon=":material/delete:"):
         st.write("Deletes it with the runs of all its trials. Copies among the models stay. This cannot be undone.")
         st.button("Delete for good", key=f"sweep_delete_{sweep.folder.name}", on_click=_on_delete, args=(sweep.folder,))
-    error = state.pop("sweep_error", None)
+    error = state.pop("runs_sweep_error", None)
     if error:
         st.error(messages.escape_markdown(error), icon=":material/error:")
 
@@ -180,4 +180,4 @@ def _on_delete(folder: Path) -> None:
     try:
         sweep_manager.delete_sweep(folder, manager.RUNS_FOLDER)
     except EmotionError as error:
-        state["sweep_error"] = str(error)
+        state["runs_sweep_error"] = str(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 
 import cv2
@@ -9,17 +10,24 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from emotion.errors import ModelError
 from emotion.generation.upscaling.upscaler import Upscaler
 from emotion.model_store import store
 from emotion.model_store.card import CARD_FILE
 
 _INTERPOLATED_PX: Final = 192
+_log = logging.getLogger(__name__)
 
 
 @st.cache_resource(max_entries=1, show_spinner="Starting the upscaler")
 def _load_upscaler(fingerprint: tuple[tuple[str, int], ...]) -> Upscaler | None:
     models, _ = store.list_models("upscaler")
-    return Upscaler(models[0]) if models else None
+    for bundle in models:
+        try:
+            return Upscaler(bundle)
+        except ModelError as error:  # faces are enlarged by interpolation then
+            _log.warning("the upscaler %s is not used: %s", bundle.name, error)
+    return None
 
 
 def _get_upscaler() -> Upscaler | None:

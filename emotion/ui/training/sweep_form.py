@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import streamlit as st
@@ -50,7 +51,10 @@ def show_sweep_form(plan: TrainingPlan, info: DatasetInfo | None, errors: Sequen
             "Trials", 1, _MAX_TRIALS, **with_default("sweep_trials", _DEFAULT_TRIALS), width=160
         )
         if info is not None:
-            cost = estimate_cost(plan, info.num_faces, num_classes=len(info.labels), runs_folder=manager.RUNS_FOLDER)
+            width = dimensions.get("width_factor")
+            widest = max(plan.width_factor, width.high) if isinstance(width, Range) else plan.width_factor
+            largest = replace(plan, width_factor=widest)
+            cost = estimate_cost(largest, info.num_faces, num_classes=len(info.labels), runs_folder=manager.RUNS_FOLDER)
             seconds = (cost.seconds_per_epoch * plan.epochs + _START_AND_EXPORT_SECONDS) * (num_trials + 1)
             st.caption(f"At most about {format_duration(seconds)}; trials that are stopped early save a part of it.")
         _show_start(plan, dimensions, num_trials, [*errors, *space_errors])

@@ -19,6 +19,7 @@ from emotion.ui import components, messages
 from emotion.ui.runs import sweeps
 
 _REFRESH_SECONDS: Final = 2
+_ERROR_KEY: Final = "sweep_error"
 _MAX_ENDED_SWEEPS: Final = 2  # the Runs page has all
 _STATUS_TEXT: Final = {"done": "Done", "stopped": "Stopped", "interrupted": "Interrupted", "failed": "Failed"}
 
@@ -34,12 +35,18 @@ def show_active_sweeps(active: Sequence[SweepSummary]) -> None:
     """Show the sweeps that run or wait, refreshed from their files, and why the last action failed."""
     if active:
         st.fragment(_show_live, run_every=_REFRESH_SECONDS)([sweep.folder for sweep in active])
-    error = state.pop("sweep_error", None)
+    else:
+        _show_error()
+
+
+def _show_error() -> None:
+    error = state.pop(_ERROR_KEY, None)
     if error:
         st.error(messages.escape_markdown(error), icon=":material/error:")
 
 
 def _show_live(folders: Sequence[Path]) -> None:
+    _show_error()
     active = list[SweepSummary]()
     with messages.error_box("the sweeps"):
         active = list_active_sweeps()
@@ -109,4 +116,4 @@ def _run_action(action: Callable[[Path], Any], folder: Path) -> None:
     try:
         action(folder)
     except EmotionError as error:
-        state["sweep_error"] = str(error)
+        state[_ERROR_KEY] = str(error)

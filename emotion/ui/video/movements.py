@@ -32,8 +32,7 @@ def show_movements(analysis: VideoAnalysis, visible_people: Sequence[Person]) ->
             width=240,
             format_func=lambda option: str(names.get(option, option)),
         )
-    curves = analysis.movement_curves()
-    curves = curves.loc[curves["track_id"] == track_id]
+    curves = analysis.movement_curves([track_id])
     if np.isnan(get_column(curves, "strength")).all():
         st.info("This face is too small, too blurred or turned too far to see its movements.", icon=":material/face:")
         return

@@ -112,7 +112,7 @@ def _build_movement_plots(analysis: VideoAnalysis, names: Mapping[int, str]) -> 
         table[table["track_id"].isin(list(names))].assign(
             name=[names[track] for track in table["track_id"] if track in names]
         )
-        for table in (analysis.smiles(), analysis.movement_curves())
+        for table in (analysis.smiles(), analysis.movement_curves(list(names)))
     )
     duration = analysis.duration
     plots = [("smiles", "Smiles of each face", charts.plot_smiles(smiles, list(names.values()), duration))]

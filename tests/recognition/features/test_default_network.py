@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emotion.errors import SettingsError
-from emotion.faces import Box
+from emotion.errors import ModelError, SettingsError
+from emotion.faces import Box, Face
 from emotion.recognition.analyzer import Analyzer
+from emotion.recognition.cropping import CropGeometry
 from emotion.recognition.features import default_network
 from emotion.recognition.features.network import FeaturesNetwork
 from emotion.recognition.settings import AnalyzerSettings
@@ -82,3 +83,13 @@ def test_a_head_turned_far_is_the_reason_of_an_uncertain_label(
 def test_the_setting_is_true_or_false() -> None:
     with pytest.raises(SettingsError, match="features is 1; expected True or False"):
         AnalyzerSettings(features=1)  # type: ignore[arg-type]
+
+
+def test_tilted_faces_stay_as_they_are_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise ModelError("There is no features network.")
+
+    monkeypatch.setattr(default_network, "load_default_network", fail)
+    faces = (Face(BOXES[0], 0.9), Face(BOXES[1], 0.9))
+    assert np.isnan(default_network.estimate_tilts(np.zeros((200, 300), np.uint8), faces, CropGeometry())).all()
+    assert default_network.find_default_bundle() is None

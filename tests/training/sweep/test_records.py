@@ -25,7 +25,17 @@ def test_a_folder_without_a_sweep_has_none(tmp_path: Path) -> None:
     assert read_sweep(tmp_path) is None
 
 
-@pytest.mark.parametrize("change", [{"trials": 5}, {"request": {}}, {"trials": [{"number": 1, "accuracies": [7]}]}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"trials": 5},
+        {"request": {}},
+        {"trials": [{"number": 1, "accuracies": [7]}]},
+        {"trials": [{"number": 1, "settings": {"batch_size": 32}}]},
+        {"trials": [{"number": 1, "settings": {"batch_size": 32, "learning_rate": 0.0}}]},
+        {"trials": [{"number": 1, "settings": {"batch_size": 48, "learning_rate": 0.001}}]},
+    ],
+)
 def test_a_damaged_file_is_named(tmp_path: Path, change: dict[str, object]) -> None:
     make_record().write(tmp_path)
     values = json.loads((tmp_path / SWEEP_FILE).read_text())

@@ -208,3 +208,15 @@ def test_trials_that_keep_failing_end_the_sweep_with_their_reason(sweep: Sweep, 
     record = read_sweep(tmp_path)
     assert record is not None
     assert [trial.error for trial in record.trials] == ["No room."] * 3
+
+
+def test_an_error_leaves_no_trial_at_work(sweep: Sweep, runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start_run(folder: Path) -> None:
+        if folder.name == "trial-001":
+            raise JobError("No room.")
+        runs.start_run(folder)
+
+    monkeypatch.setattr(manager, "start_run", start_run)
+    with pytest.raises(JobError, match="No room"):
+        sweep(make_request(3), num_workers=2)
+    assert runs.states["trial-000"] == "stopped"

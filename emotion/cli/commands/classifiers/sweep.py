@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from emotion.training.sweep.records import SweepRecord, SweepRequest
 
 _DEFAULT_TRIALS: Final = 24
+_MAX_TRIALS: Final = 100_000  # that sweep.json holds
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,10 @@ class SweepOptions:
     help="JSON or TOML: the settings to vary (default: learning rate, augmentation, width, dropout and others).",
 )
 @click.option(
-    "--trials", type=POSITIVE, default=_DEFAULT_TRIALS, help="Number of trials, besides the default settings."
+    "--trials",
+    type=click.IntRange(1, _MAX_TRIALS),
+    default=_DEFAULT_TRIALS,
+    help="Number of trials, besides the default settings.",
 )
 @click.option("--workers", type=POSITIVE, default=1, help="How many are trained at a time.")
 @click.option(
