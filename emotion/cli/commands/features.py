@@ -123,7 +123,7 @@ class TrainOptions:
 @_fer2013_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="The run folder.")
 @click.option("--input-size", type=POSITIVE, default=64, help="Side of the crops in pixels, a multiple of 16.")
-@click.option("--epochs", type=int, default=22)
+@click.option("--epochs", type=int, default=80)
 @click.option("--batch-size", type=int, default=32)
 @click.option("--learning-rate", type=float, default=2e-3, help="Peak learning rate.")
 @click.option("--seed", type=int, default=1)
