@@ -48,7 +48,7 @@ def open_sweep(folder: Path, request: SweepRequest) -> SweepRecord:
 
 
 class SweepRun:
-    """A sweep at work; the record on the disk is written after every change.
+    """A running sweep; the record on the disk is written after every change.
 
     Args:
         folder: Its folder, which has the run folders of the trials.

@@ -50,7 +50,7 @@ def _show_uses(name: str, run: RunSummary, preds: Predictions | None, fill_form:
         _show_remove(model)
     with messages.error_box("these settings"):
         _show_repeat(run, fill_form)
-    with st.popover("Take away", icon=":material/download:"):
+    with st.popover("Download", icon=":material/download:"):
         _show_downloads(name, run, preds)
 
 
