@@ -61,13 +61,12 @@ def test_seed_gives_equal_bytes_from_page_zip_and_cli(app: str, open_page: Open,
             page.get_by_role("button", name=re.compile(f"{label}$")).click()
         saved.append(Path(download.value.path()).read_bytes())
     face, everything = saved
+    options = ["--expression", "happy", "--seed", "7", "--count", "1"]
+    assert main(["generator", "sample", *options, "--out", str(tmp_path / "small")]) == 0
+    assert main(["generator", "sample", *options, "--enlarge", "--out", str(tmp_path / "large")]) == 0
     with zipfile.ZipFile(io.BytesIO(everything)) as file:
-        assert file.read("happy-7.png") == face
-    assert (
-        main(["generator", "sample", "--expression", "happy", "--seed", "7", "--count", "1", "--out", str(tmp_path)])
-        == 0
-    )
-    assert (tmp_path / "happy-7.png").read_bytes() == face
+        assert file.read("happy-7.png") == (tmp_path / "small" / "happy-7.png").read_bytes()
+    assert face == (tmp_path / "large" / "happy-7.png").read_bytes()
 
 
 @pytest.mark.parametrize("width", [1280, 400])

@@ -17,7 +17,7 @@ from emotion.ui.live.controller import CAMERA_SIZES, LiveController, get_control
 # the browser some 25 ms, and a saliency map of each face takes several times as long as its card.
 _CARDS_INTERVAL: Final = 0.2
 _SALIENCY_INTERVAL: Final = 0.4
-_RIBBON_INTERVAL: Final = 0.5
+_SLOW_INTERVAL: Final = 1.0  # of what changes little, and of all while a stream is requested, which needs the server
 _FEATURES_KEY: Final = "live_features"
 
 state = st.session_state
@@ -44,7 +44,7 @@ def show_stream(source: str, *, is_game: bool) -> None:
     lower = st.container() if is_game else left  # in a narrow window the game is directly below the video
     notes, history, settings_slot = (lower.container() for _ in range(3))
     saliency, cards = right.container(), right.container()
-    stats, example = right.container(), right.container()
+    example = right.container()
     with settings_slot:
         size = _show_settings() if source == "Camera" else CAMERA_SIZES["Normal"]
     with video:
@@ -58,9 +58,9 @@ def show_stream(source: str, *, is_game: bool) -> None:
     with saved:
         _show_downloads(live)
     with buttons:
-        st.fragment(_show_buttons, run_every=1.0)(live, shown_items, is_game)
+        st.fragment(_show_buttons, run_every=_SLOW_INTERVAL)(live, shown_items, is_game)
     with notes:
-        st.fragment(_show_messages, run_every=1.0)(live)
+        st.fragment(_show_messages, run_every=_SLOW_INTERVAL)(live)
     with saliency:
         shown_result = game.show_result(live) if is_game else None
         if live.is_used and not is_game:
@@ -70,12 +70,10 @@ def show_stream(source: str, *, is_game: bool) -> None:
             st.fragment(game.show_panel, run_every=game.INTERVAL)(live, shown_result)
         else:
             interval = _SALIENCY_INTERVAL if state.get("live_saliency") else _CARDS_INTERVAL
-            st.fragment(_show_cards, run_every=interval)(live)
+            st.fragment(_show_cards, run_every=interval if live.is_connected else _SLOW_INTERVAL)(live)
     with history:
         if not is_game:
-            st.fragment(_show_ribbon, run_every=_RIBBON_INTERVAL)(live)
-    with stats:
-        st.fragment(_show_stats, run_every=1.0)(live)
+            st.fragment(_show_ribbon, run_every=_SLOW_INTERVAL)(live)
     if not live.is_used:
         with example:
             single_image.show_example()
@@ -176,15 +174,8 @@ def _show_downloads(controller: LiveController) -> None:
         controls.show_snapshot_downloads(controller)
 
 
-def _show_stats(controller: LiveController) -> None:
-    """Show the statistics of the stream; nothing before one was requested."""
-    if controller.is_used:
-        with messages.error_box("the statistics"):
-            live_cards.show_stats(controller.session.state())
-
-
 def _show_messages(controller: LiveController) -> None:
-    """Show what is wrong with the camera, and the messages of the last action."""
+    """Show what is wrong with the camera, the messages of the last action, and the statistics of the stream."""
     with messages.error_box("the messages"):
         live_state = controller.session.state()
         if controller.source == "Camera":
@@ -193,3 +184,5 @@ def _show_messages(controller: LiveController) -> None:
             st.caption("Finishing the recording")
         for message in filter(None, (controller.message, live_state.recording and live_state.recording.warning)):
             st.caption(messages.escape_markdown(message))
+        if controller.is_used:
+            live_cards.show_stats(live_state)
