@@ -315,6 +315,7 @@ def test_demo_recording_can_be_saved_during_the_stream(app: str, open_page: Open
                 page.get_by_role("button", name=name).click()
             content = Path(download.value.path()).read_bytes()
             assert start in content[:16]
+            page.locator(".card").first.wait_for()
             cards |= {tuple(card) for card in page.locator(".card").evaluate_all(SAY)}
     assert cards
     for title, reason, first, second in cards:
