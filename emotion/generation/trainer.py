@@ -111,6 +111,7 @@ class GanTraining(Training[GanConfig]):
     """Generator, discriminator and their optimizers; `network` is the generator with averaged weights."""
 
     loss_name = "g_loss"
+    uses_bfloat16 = True
 
     def __init__(
         self,

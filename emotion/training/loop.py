@@ -7,7 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import keras
@@ -55,12 +55,14 @@ class Training(ABC, Generic[_Config]):
         network: The network whose weights are kept where an epoch is the best one.
         export_network: The network that gets these weights at the end; it has the same weights in the same order.
         loss_name: The loss among the values of a step that steps.csv shows.
+        uses_bfloat16: Whether convolutions and matrix products may be computed in bfloat16.
     """
 
     config: _Config
     network: keras.Model
     export_network: keras.Model
     loss_name: ClassVar[str] = "loss"
+    uses_bfloat16: ClassVar[bool] = False
 
     @abstractmethod
     def variables(self) -> Sequence[Any]:
@@ -125,7 +127,7 @@ def train_epochs(training: Training[Any], run: RunContext) -> keras.Model:
         if loop.epoch == 0:
             raise EmotionError(f"{run.folder} has no whole epoch yet; train at least one.")
     else:
-        with computed_in_bfloat16():
+        with computed_in_bfloat16() if training.uses_bfloat16 else nullcontext():
             loop.run()
     training.export_network.set_weights(loop.best_weights)
     return training.export_network

@@ -97,6 +97,8 @@ def load_features(bundle: ModelBundle) -> keras.Model:
 
 
 class _UpscalerTraining(Training[UpscalerConfig]):
+    uses_bfloat16 = True
+
     def __init__(self, faces: LargeFaces, config: UpscalerConfig, features: keras.Model) -> None:
         self.config, self._faces = config, faces
         keras.utils.set_random_seed(config.seed)

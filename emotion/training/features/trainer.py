@@ -71,6 +71,8 @@ def fit_features(data: Sequence[FeatureTargets], config: FeaturesConfig, run: Ru
 
 
 class _FeaturesTraining(Training[FeaturesConfig]):
+    uses_bfloat16 = True
+
     def __init__(self, data: Sequence[FeatureTargets], config: FeaturesConfig) -> None:
         self.config = config
         self._faces = TrainingFaces(data, config.input_size)

@@ -1,0 +1,25 @@
+"""The block in which TensorFlow computes in bfloat16 ends with it, also by an error."""
+
+from __future__ import annotations
+
+import pytest
+import tensorflow as tf
+
+from emotion.training.bfloat16 import computed_in_bfloat16
+
+pytestmark = pytest.mark.slow
+OPTION = "auto_mixed_precision_onednn_bfloat16"
+
+
+def is_on() -> bool:
+    return bool(tf.config.optimizer.get_experimental_options().get(OPTION, False))
+
+
+def test_the_option_is_on_within_the_block_only() -> None:
+    assert not is_on()
+    with computed_in_bfloat16():
+        assert is_on()
+    assert not is_on()
+    with pytest.raises(ZeroDivisionError), computed_in_bfloat16():
+        _ = 1 / 0
+    assert not is_on()
