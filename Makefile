@@ -9,7 +9,7 @@ else
 endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: app test check all-tests fast-tests fuzz load-test startup-benchmark chaos-test screenshots docs setup lint style types lock clean
+.PHONY: app test check all-tests fast-tests fuzz load-test startup-benchmark chaos-test screenshots messages docs setup lint style types lock clean
 app: $(VENV)/.app
 	$(BIN)/python -m emotion app
 
@@ -55,6 +55,15 @@ startup-benchmark: $(VENV)/.dev
 # Every page in three windows, into docs/images.
 screenshots: $(VENV)/.dev
 	$(BIN)/python -m tests.screenshots
+
+# Takes the text of the pages over into the catalogs of all languages, where new text waits for its translation.
+LOCALE := emotion/translation/locale
+messages: $(VENV)/.dev
+	mkdir -p out
+	$(BIN)/python -m babel.messages.frontend -q extract --mapping babel.cfg --add-location file --sort-output --add-comments "Translators:" \
+	  --output out/emotion.pot .
+	$(BIN)/python -m babel.messages.frontend -q update --input-file out/emotion.pot --output-dir $(LOCALE) --domain emotion --no-fuzzy-matching \
+	  --ignore-obsolete --ignore-pot-creation-date
 
 lint: style types
 

@@ -11,7 +11,7 @@ import streamlit as st
 from emotion.storage import PROJECT_ROOT
 from emotion.ui.messages import error_box
 from emotion.ui.session import SessionSettings, get_settings
-from emotion.ui.sidebar import show_sidebar
+from emotion.ui.sidebar import show_settings, start_sidebar
 from emotion.ui.streamlit_workarounds import run_entrance_for_bare_page
 
 ICON: Final = str(PROJECT_ROOT / "emotion" / "demo" / "assets" / "icon.png")
@@ -22,7 +22,7 @@ def page_layout() -> Iterator[SessionSettings]:
     """Draw the sidebar if needed and show the errors of the block; all content of a page belongs in it."""
     if not st.session_state.pop("sidebar_drawn", False):
         run_entrance_for_bare_page()
-        show_sidebar()  # the file of the page was run alone
+        show_settings(start_sidebar())  # the file of the page was run alone
         del st.session_state["sidebar_drawn"]
     with error_box("this page"):
         yield get_settings()

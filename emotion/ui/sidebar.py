@@ -6,6 +6,7 @@ import os
 from typing import Final
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from emotion.environment import is_public
 from emotion.errors import ModelError
@@ -13,17 +14,27 @@ from emotion.model_store.store import ModelBundle
 from emotion.recognition.detectors import detector_factory
 from emotion.recognition.settings import FULL_RESOLUTION_SIDE, AnalyzerSettings
 from emotion.tracking.label_smoothing import HYSTERESIS
+from emotion.ui.language import choose_language
 from emotion.ui.messages import error_box, escape_markdown
 from emotion.ui.models import describe_head, list_classifiers
 from emotion.ui.session import SessionSettings
 from emotion.ui.visitors.link import show_link
 
+SETTINGS_KEY: Final = "sidebar_settings"  # of the area
 _SEARCH_SIZES: Final = {"Fast": 640, "Normal": 1280, "Thorough": FULL_RESOLUTION_SIDE}  # as `AnalyzerSettings.max_side`
 
 
-def show_sidebar() -> None:
-    """Show the settings that all pages share, and store them for `get_settings`."""
-    with error_box("the settings"), st.sidebar:
+def start_sidebar() -> DeltaGenerator:
+    """Show the choice of the language, and return an empty area above it for the settings."""
+    area = st.sidebar.container(key=SETTINGS_KEY)
+    with st.sidebar:
+        choose_language()
+    return area
+
+
+def show_settings(area: DeltaGenerator) -> None:
+    """Show the settings that all pages share in an area of the sidebar, and store them for `get_settings`."""
+    with error_box("the settings"), area:
         st.session_state.update(settings=_choose_settings(), sidebar_drawn=True)
         show_link()
         return

@@ -202,14 +202,14 @@ def release_upload(file_id: str) -> None:
         context.uploaded_file_mgr.remove_file(context.session_id, file_id)
 
 
-def hide_sidebar_widgets() -> None:
-    """Hide the settings in the sidebar on a page that does not use them; call it after they are drawn.
+def hide_container(key: str) -> None:
+    """Hide the container with a key, such as settings on a page that does not use them, without leaving it out.
 
-    They are drawn all the same, since Streamlit forgets the value of a widget that a page does not draw.
+    Streamlit forgets the value of a widget that a page does not draw.
 
     Upstream: https://github.com/streamlit/streamlit/issues/6074 (1.67). Remove when widgets can keep their values.
     """
-    st.html("<style>[data-testid=stSidebarUserContent] { display: none }</style>")
+    st.html(f"<style>.st-key-{key} {{ display: none }}</style>")
 
 
 def freeze_objects() -> None:

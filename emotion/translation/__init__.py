@@ -1,0 +1,1 @@
+"""The languages of the pages, and the translation of their text."""

@@ -1,0 +1,37 @@
+"""The language of the pages: that of the browser, until a person chooses another one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from emotion.translation.languages import ENGLISH, LANGUAGES, match_language, set_language_source
+from emotion.translation.messages import gettext as _
+
+_KEY: Final = "language"  # of the widget, and its parameter in the address
+
+
+def choose_language() -> None:
+    """Show the choice of the language; call it before anything else that shows text."""
+    set_language_source(_read_language)
+    tags = list(LANGUAGES)
+    st.selectbox(
+        _("Language"),
+        tags,
+        tags.index(match_language(st.context.locale)),
+        LANGUAGES.__getitem__,
+        key=_KEY,
+        label_visibility="collapsed",
+        icon=":material/language:",
+        required=True,
+        bind="query-params",
+    )
+
+
+def _read_language() -> str:
+    """Return the language of the session whose page this thread runs; English outside of one."""
+    if get_script_run_ctx(suppress_warning=True) is None:
+        return ENGLISH
+    return st.session_state.get(_KEY) or match_language(st.context.locale)
