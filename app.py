@@ -35,7 +35,7 @@ streamlit_workarounds.make_primary_buttons_readable()
 streamlit_workarounds.reduce_top_space()
 sidebar.show_settings(settings_area)
 if page.url_path in PAGES_WITHOUT_SETTINGS:
-    streamlit_workarounds.hide_container(sidebar.SETTINGS_KEY)
+    streamlit_workarounds.hide_sidebar_settings()
 try:
     page.run()
 finally:  # also after a page that stops early

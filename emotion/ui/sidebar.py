@@ -18,15 +18,15 @@ from emotion.ui.language import choose_language
 from emotion.ui.messages import error_box, escape_markdown
 from emotion.ui.models import describe_head, list_classifiers
 from emotion.ui.session import SessionSettings
+from emotion.ui.streamlit_workarounds import SIDEBAR_SETTINGS_KEY
 from emotion.ui.visitors.link import show_link
 
-SETTINGS_KEY: Final = "sidebar_settings"  # of the area
 _SEARCH_SIZES: Final = {"Fast": 640, "Normal": 1280, "Thorough": FULL_RESOLUTION_SIDE}  # as `AnalyzerSettings.max_side`
 
 
 def start_sidebar() -> DeltaGenerator:
     """Show the choice of the language, and return an empty area above it for the settings."""
-    area = st.sidebar.container(key=SETTINGS_KEY)
+    area = st.sidebar.container(key=SIDEBAR_SETTINGS_KEY)
     with st.sidebar:
         choose_language()
     return area

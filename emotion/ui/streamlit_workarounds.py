@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _FULL_COLLECT_SECONDS: Final = 600.0  # frozen objects that became garbage are freed this often
 _PRELOAD_DELAY_SECONDS: Final = 2.0  # leaves the processor to the first page
 
+SIDEBAR_SETTINGS_KEY: Final = "sidebar_settings"
+
 _RelayT = TypeVar("_RelayT", bound=Any)
 
 _lock = threading.Lock()
@@ -202,14 +204,15 @@ def release_upload(file_id: str) -> None:
         context.uploaded_file_mgr.remove_file(context.session_id, file_id)
 
 
-def hide_container(key: str) -> None:
-    """Hide the container with a key, such as settings on a page that does not use them, without leaving it out.
+def hide_sidebar_settings() -> None:
+    """Hide the settings in the sidebar on a page that does not use them.
 
-    Streamlit forgets the value of a widget that a page does not draw.
+    They are drawn all the same, in the container with the key `SIDEBAR_SETTINGS_KEY`, since Streamlit forgets the value
+    of a widget that a page does not draw.
 
     Upstream: https://github.com/streamlit/streamlit/issues/6074 (1.67). Remove when widgets can keep their values.
     """
-    st.html(f"<style>.st-key-{key} {{ display: none }}</style>")
+    st.html("<style>.st-key-sidebar_settings { display: none }</style>")
 
 
 def freeze_objects() -> None:

@@ -26,8 +26,6 @@ SHOW_TEXT = {
 TEXT_ARGUMENTS = {"alt", "alt_text", "caption", "help", "label", "placeholder", "show_spinner", "text", "title"}
 NAMES = "Emotion Studio|JSON|CSV|GIF|MP4|HTML|PNG|ZIP"
 NO_TEXT = re.compile(rf":(material/)?\w+:|:\w+\[|&\w+;|<[^>]*>|https?://\S+|{NAMES}")
-    r":(material/)?\w+:|:\w+\[|&\w+;|<[^>]*>|https?://\S+|Emotion Studio|JSON|CSV|GIF|MP4|HTML|PNG|ZIP"
-)
 
 
 def has_words(text: str) -> bool:
