@@ -19,17 +19,17 @@ CATALOGS: Final = Path(__file__).resolve().parent / "locale"  # LANGUAGE/LC_MESS
 
 def gettext(message: str) -> str:
     """Return the translation of a text."""
-    return _load_catalog(get_language()).gettext(message)
+    return _load_catalog(CATALOGS, get_language()).gettext(message)
 
 
 def ngettext(singular: str, plural: str, number: int) -> str:
     """Return the translation of a text in the form for a number: `ngettext("{n} face", "{n} faces", n).format(n=n)`."""
-    return _load_catalog(get_language()).ngettext(singular, plural, number)
+    return _load_catalog(CATALOGS, get_language()).ngettext(singular, plural, number)
 
 
 def pgettext(context: str, message: str) -> str:
     """Return the translation of a text that has several meanings; the context tells them apart."""
-    return _load_catalog(get_language()).pgettext(context, message)
+    return _load_catalog(CATALOGS, get_language()).pgettext(context, message)
 
 
 def gettext_noop(message: str) -> str:
@@ -38,14 +38,14 @@ def gettext_noop(message: str) -> str:
 
 
 @lru_cache
-def _load_catalog(language: str) -> NullTranslations:
+def _load_catalog(folder: Path, language: str) -> NullTranslations:
     if language == ENGLISH:
         return NullTranslations()
     from babel.messages.mofile import write_mo  # only for those who need a translation
     from babel.messages.pofile import read_po
 
     locale, compiled = language.replace("-", "_"), io.BytesIO()
-    with (CATALOGS / locale / "LC_MESSAGES" / "emotion.po").open("rb") as file:
+    with (folder / locale / "LC_MESSAGES" / "emotion.po").open("rb") as file:
         write_mo(compiled, read_po(file, locale))
     compiled.seek(0)
     return GNUTranslations(compiled)
