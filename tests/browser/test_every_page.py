@@ -1,10 +1,11 @@
-"""Every page in a real browser, on a desktop and on a phone, light and dark: no errors, no overflow, and no violations
-of the accessibility rules. Screenshots are left in out/screens."""
+"""Every page in a real browser, on a desktop and on a phone, light and dark, in each language: no errors, no overflow,
+and no violations of the accessibility rules. Screenshots are left in out/screens."""
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pytest
 
@@ -18,7 +19,17 @@ from playwright.sync_api import Browser, Page, expect
 pytestmark = pytest.mark.slow
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "out" / "screens"
 PAGES = ("home", "webcam", "photo", "video", "collection", "synthetic_faces", "model_card", "data", "train", "runs")
-WINDOWS = [(1280, "light"), (400, "dark")]  # both widths and both color schemes; all four combinations found the same
+# Width, color scheme and language; both widths and both schemes, since all four combinations found the same.
+WINDOWS = [(1280, "light", "en-US"), (400, "dark", "en-US")]
+# Vietnamese text is the longest.
+FIRST_VISITS = [
+    *((1280, "light", "en-US", name) for name in PAGES),
+    *((400, "dark", "vi-VN", name) for name in PAGES),
+    *((400, "light", "zh-TW", name) for name in ("home", "webcam", "photo")),
+]
+
+
+ColorScheme = Literal["light", "dark"]
 
 
 class Visit(NamedTuple):
@@ -28,16 +39,17 @@ class Visit(NamedTuple):
     errors: list[str]
 
 
-@pytest.fixture(params=WINDOWS, ids=[f"{width}-{scheme}" for width, scheme in WINDOWS])
-def visit(request: pytest.FixtureRequest, browser: Browser, app: str) -> Iterator[Callable[[str], Visit]]:
-    """`visit(name)` in a window of one width and color scheme."""
-    width, scheme = request.param
-    context = browser.new_context(
-        viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
-    )
-    context.set_default_timeout(TIMEOUT_MS)
+@pytest.fixture
+def visit_in(browser: Browser, app: str) -> Iterator[Callable[..., Visit]]:
+    """`visit_in(width, scheme, locale, name)`: a page in a window of its own."""
+    contexts = []
 
-    def open_page(name: str) -> Visit:
+    def open_page(width: int, scheme: ColorScheme, locale: str, name: str) -> Visit:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, locale=locale, reduced_motion="reduce"
+        )
+        contexts.append(context)
+        context.set_default_timeout(TIMEOUT_MS)
         page, errors = context.new_page(), list[str]()
         page.on(
             "console",
@@ -50,7 +62,14 @@ def visit(request: pytest.FixtureRequest, browser: Browser, app: str) -> Iterato
         return Visit(page, errors)
 
     yield open_page
-    context.close()
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(params=WINDOWS, ids=[f"{width}-{scheme}" for width, scheme, _ in WINDOWS])
+def visit(request: pytest.FixtureRequest, visit_in: Callable[..., Visit]) -> Callable[[str], Visit]:
+    """`visit(name)` in a window of one width and color scheme."""
+    return partial(visit_in, *request.param)
 
 
 def is_probe(message: Any) -> bool:
@@ -78,7 +97,19 @@ def check(page: Page, name_of_screenshot: str) -> None:
     page.screenshot(path=SCREENSHOTS / f"{name_of_screenshot}-{size['width']}-{scheme}.png")
     for where in ("document.documentElement", "document.querySelector('[data-testid=stMain]')"):
         assert page.evaluate(f"() => {where}.scrollWidth - {where}.clientWidth") <= 0, where
+    assert find_clipped_labels(page) == []
     assert violations(page) == []
+
+
+def find_clipped_labels(page: Page) -> list[str]:
+    """Return the labels of buttons, tabs and links of which a part is cut off."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll('button, [role=tab], [role=radio], a')].flatMap(
+            outer => [outer, ...outer.querySelectorAll('p, span, div')].filter(
+                e => e.checkVisibility() && getComputedStyle(e).overflowX !== 'visible'
+                     && e.scrollWidth > e.clientWidth + 1
+            )).map(e => e.innerText)"""
+    )
 
 
 def violations(page: Page) -> list[str]:
@@ -106,10 +137,12 @@ def describe(violation: dict[str, Any]) -> str:
     return f"{violation['id']}, {len(violation['nodes'])} times: {'; '.join(nodes)}"
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_first_visit_has_no_violations(visit: Callable[[str], Visit], name: str) -> None:
-    page, errors = visit(name)
-    check(page, name)
+@pytest.mark.parametrize(("width", "scheme", "locale", "name"), FIRST_VISITS)
+def test_first_visit_has_no_violations(
+    visit_in: Callable[..., Visit], width: int, scheme: str, locale: str, name: str
+) -> None:
+    page, errors = visit_in(width, scheme, locale, name)
+    check(page, f"{name}-{locale}")
     assert errors == []
 
 

@@ -8,14 +8,20 @@ import shutil
 from collections.abc import Callable, Iterator
 from functools import partial, wraps
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import streamlit as st
+import streamlit_webrtc
+from aiortc.contrib.media import MediaRelay
 from numpy.typing import NDArray
 from streamlit.testing.v1 import AppTest
+from streamlit_webrtc.component import WebRtcStreamerState
 
+from emotion.datasets import catalog
+from emotion.datasets.building import jobs as build_jobs
 from emotion.errors import ModelError
 from emotion.faces import Face
 from emotion.jobs import job
@@ -31,6 +37,7 @@ from emotion.recognition.settings import AnalyzerSettings
 from emotion.storage import BYTE_ORDER_MARK
 from emotion.training import manager, run_listing
 from emotion.training.sweep import manager as sweep_manager
+from emotion.ui.datasets import build_form, selection
 from emotion.video import library
 from emotion.video.pipeline import analyze_video
 from emotion.video.settings import VideoRequest, VideoSettings
@@ -117,6 +124,19 @@ class Page:
 def open_page(models: Path) -> Callable[..., Page]:
     """`open_page("photo", state=None, **query)`: the app on that page, with session state and query parameters."""
     return Page
+
+
+@pytest.fixture
+def empty_workspace(models: Path, here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Empty folders of runs and data sets, and a camera that never comes."""
+    monkeypatch.setattr(manager, "RUNS_FOLDER", tmp_path / "runs")
+    for module in (catalog, build_jobs, selection, build_form):
+        monkeypatch.setattr(module, "DATASETS_FOLDER", tmp_path / "data" / "sets")
+    monkeypatch.delenv(catalog.DATA_ENV_VAR, raising=False)
+    state = SimpleNamespace(state=WebRtcStreamerState(False, False))
+    monkeypatch.setattr(streamlit_webrtc, "webrtc_streamer", lambda **_: state)
+    monkeypatch.setattr("emotion.ui.live.stream.get_global_relay", MediaRelay)  # the real one needs a server
+    return tmp_path
 
 
 @pytest.fixture(autouse=True)

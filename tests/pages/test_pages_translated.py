@@ -16,11 +16,10 @@ from google.protobuf.json_format import MessageToDict
 from emotion.translation import messages
 from tests.generation.making import write_generator
 from tests.pages.runs_making import make_run, write_data
-from tests.pages.test_pages_open import workspace  # noqa: F401  (the same empty folders)
 from tests.training.sweep.making import make_record
 from tests.translation.test_marking import has_words
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("empty_workspace")]
 
 Open = Callable[..., Any]
 # Fields with text, of Streamlit's messages, of Vega-Lite, and of the project's components.
@@ -30,8 +29,9 @@ TEXT_FIELDS = {
 }
 # Names that are the same in all languages.
 NAMES = re.compile(
-    r"⟦[^⟦⟧]*⟧|\bEmotion Studio\b|\bGlance\b|\bYuNet\b|\bHaar\b|\bFER-?2013\b|\bFER\+|\bWIDER FACE\b|\bFDDB\b|\bCFEE\b|\bCK\+"
-    r"|\b\d+ ?(px|ms|s|h|min|fps|MB|GB|kB|M)\b|`[^`]*`|\b[\w-]+\.(csv|json|npz|mp4|jpg|png|zip|webm|html|parquet)\b"
+    r"⟦[^⟦⟧]*⟧|\bEmotion Studio\b|\bGlance\b|\bYuNet\b|\bHaar\b|\bFER-?2013\b|\bFER\+"
+    r"|\bWIDER FACE\b|\bFDDB\b|\bCFEE\b|\bCK\+|\b\d+ ?(px|ms|s|h|min|fps|MB|GB|kB|M)\b"
+    r"|`[^`]*`|\b[\w-]+\.(csv|json|npz|mp4|jpg|png|zip|webm|html|parquet)\b"
 )
 
 
@@ -136,10 +136,10 @@ def test_page_without_data_is_translated(made_up_language: None, open_page: Open
 def test_page_with_data_is_translated(
     made_up_language: None,
     open_page: Open,
-    workspace: Path,  # noqa: F811
+    empty_workspace: Path,
     fill: Callable[[Open, Path], Any],
 ) -> None:
-    page = fill(open_page, workspace)
+    page = fill(open_page, empty_workspace)
     assert not page.app.exception
     assert find_untranslated(page.app) == []
 
