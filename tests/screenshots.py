@@ -1,4 +1,4 @@
-"""Take the screenshots of the documentation: `python -m tests.screenshots`, every page in three windows.
+"""Take the screenshots of the documentation: `python -m tests.screenshots`, every page in three windows, some translated.
 
 Pages show what the program makes itself: synthetic faces, the sample video, the shipped trainings. Screenshots are
 WebP files docs/images/PAGE-WINDOW.webp.
@@ -26,29 +26,24 @@ _SETTLE_MS: Final = 4000  # charts and images appear after the elements around t
 
 
 class Window(NamedTuple):
-    """A browser window: its name, size in pixels, and color scheme."""
+    """A browser window: its name, size in pixels, color scheme and language, and the pages that it shows."""
 
     name: str
     width: int
     height: int
     scheme: Literal["light", "dark"]
-
-
-WINDOWS: Final = (
-    Window("light", 1280, 900, "light"),
-    Window("dark", 1440, 900, "dark"),
-    Window("phone", 400, 860, "light"),
-)
+    locale: str
+    pages: tuple[str, ...]
 
 
 def _show_demo(page: Page) -> None:
-    page.get_by_role("radio", name="Demo").click()
+    page.get_by_role("radio").nth(1).click()
     page.locator(".card").first.wait_for()
 
 
 def _show_group(page: Page) -> None:
-    page.get_by_role("button", name="Sample group").click()
-    page.get_by_text("Table of all faces").wait_for()
+    page.locator(".st-key-photo_group button").click()
+    page.locator(".annotated_image").first.wait_for()
 
 
 def _show_video(page: Page) -> None:
@@ -70,6 +65,14 @@ PAGES: Final[dict[str, Callable[[Page], None]]] = {
     "train": _show_nothing_else,
     "runs": _show_nothing_else,
 }
+_TRANSLATED: Final = ("home", "webcam", "photo")
+WINDOWS: Final = (
+    Window("light", 1280, 900, "light", "en-US", tuple(PAGES)),
+    Window("dark", 1440, 900, "dark", "en-US", tuple(PAGES)),
+    Window("phone", 400, 860, "light", "en-US", tuple(PAGES)),
+    Window("zh-TW", 1280, 900, "light", "zh-TW", _TRANSLATED),
+    Window("vi", 1280, 900, "light", "vi-VN", _TRANSLATED),
+)
 
 
 def take_screenshots(browser: Browser, url: str, folder: Path, names: tuple[str, ...]) -> list[Path]:
@@ -89,12 +92,13 @@ def take_screenshots(browser: Browser, url: str, folder: Path, names: tuple[str,
         context = browser.new_context(
             viewport={"width": window.width, "height": window.height},
             color_scheme=window.scheme,
+            locale=window.locale,
             reduced_motion="reduce",
             device_scale_factor=1.0,
         )
         context.set_default_timeout(TIMEOUT_MS)
         page = context.new_page()
-        for name in names:
+        for name in filter(window.pages.__contains__, names):
             page.goto(f"{url}/{'' if name == 'home' else name}")
             page.locator("h1").wait_for()
             PAGES[name](page)
