@@ -1,4 +1,4 @@
-"""Take the screenshots of the documentation: `python -m tests.screenshots`, every page in three windows, some translated.
+"""Take the screenshots of the documentation: `python -m tests.screenshots`, pages in several windows and languages.
 
 Pages show what the program makes itself: synthetic faces, the sample video, the shipped trainings. Screenshots are
 WebP files docs/images/PAGE-WINDOW.webp.
