@@ -18,8 +18,8 @@ CATALOGS: Final = Path(__file__).resolve().parent / "locale"  # LANGUAGE/LC_MESS
 
 
 def gettext(message: str) -> str:
-    """Return the translation of a text."""
-    return _load_catalog(get_language()).gettext(message)
+    """Return the translation of a text; "" for "", under which a catalog holds its header."""
+    return message and _load_catalog(get_language()).gettext(message)
 
 
 def ngettext(singular: str, plural: str, number: int) -> str:

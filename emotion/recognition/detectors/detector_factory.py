@@ -17,6 +17,7 @@ from emotion.recognition.detectors.detection import FaceDetector
 from emotion.recognition.detectors.onnx_detector import OnnxFaceDetector
 from emotion.recognition.detectors.opencv_detectors import HaarCascade, YuNet
 from emotion.storage import write_atomic
+from emotion.translation.messages import gettext as _
 
 YUNET_FILE: Final = "face_detection_yunet_2023mar.onnx"
 YUNET_SHA256: Final = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
@@ -166,7 +167,7 @@ def get_detector_sha256(name: str) -> str | None:
 def detector_description(name: str) -> str:
     """Describe a detector in one sentence for the user."""
     return {
-        "glance": "Glance (built in): fast, handles tilted faces.",
-        "yunet": "YuNet (OpenCV Zoo): handles tilted and small faces.",
-        "haar": "Haar cascade (OpenCV): slower, frontal faces only.",
-    }.get(name, f"{name[:1].upper()}{name[1:]}, your own detector.")
+        "glance": _("Glance (built in): fast, handles tilted faces."),
+        "yunet": _("YuNet (OpenCV Zoo): handles tilted and small faces."),
+        "haar": _("Haar cascade (OpenCV): slower, frontal faces only."),
+    }.get(name) or _("{name}, your own detector.").format(name=f"{name[:1].upper()}{name[1:]}")
