@@ -90,16 +90,22 @@ def download_yunet(timeout: float = 5.0) -> Path:
             data = response.read(2_000_000)
     except (OSError, http.client.HTTPException) as error:
         raise ModelError(
-            "The YuNet face detector could not be fetched (no network?); connect this machine to the internet and try "
-            f"again, or use another detector: {', '.join((*trained_detectors(), 'haar'))}."
+            _(
+                "The YuNet face detector could not be fetched (no network?); connect this machine to the internet and "
+                "try again, or use another detector: {names}."
+            ).format(names=", ".join((*trained_detectors(), "haar")))
         ) from error
     if hashlib.sha256(data).hexdigest() != YUNET_SHA256:
-        raise ModelError("The file fetched for YuNet is not the published one (sha256 differs); it was not kept.")
+        raise ModelError(_("The file fetched for YuNet is not the published one (sha256 differs); it was not kept."))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, data)
     except OSError as error:
-        raise ModelError(f"YuNet cannot be kept in {path.parent} ({error.strerror}); check its rights.") from error
+        raise ModelError(
+            _("YuNet cannot be kept in {folder} ({problem}); check its rights.").format(
+                folder=path.parent, problem=error.strerror
+            )
+        ) from error
     return path
 
 

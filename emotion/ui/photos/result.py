@@ -129,7 +129,8 @@ def _show_no_faces() -> None:
 def _show_group(faces: tuple[Face, ...]) -> None:
     """Show the counts of the expressions of all faces."""
     counts = components.format_counts(faces)
-    st.markdown(f"##### {format_face_count(len(faces))}: {counts}", anchors=False)
+    title = _("{group}: {counts}").format(group=format_face_count(len(faces)), counts=counts)
+    st.markdown(f"##### {title}", anchors=False)
     components.show_chart(
         charts.plot_group_shares(tables.counts_table(faces)),
         key="photo_group",
