@@ -19,8 +19,12 @@ VIEWS = {EXPRESSIONS: ":material/mood:", GAME: ":material/sports_esports:"}
 
 with page.page_layout():
     st.title(_("Live"), anchor=False)
-    introduction = _("Your camera, with the expression of every face. The images stay on this machine.")
-    st.write(f"{introduction} {_(single_image.NOTHING_KEPT)}")
+    st.write(
+        _(
+            "Your camera, with the expression of every face. The images stay on this machine. Nothing is kept unless "
+            "you save it."
+        )
+    )
     try:
         with st.container(horizontal=True):
             source = st.segmented_control(

@@ -18,8 +18,13 @@ CATALOGS: Final = Path(__file__).resolve().parent / "locale"  # LANGUAGE/LC_MESS
 
 
 def gettext(message: str) -> str:
-    """Return the translation of a text; "" for "", under which a catalog holds its header."""
-    return message and _load_catalog(get_language()).gettext(message)
+    """Return the translation of a text."""
+    return translate(message, get_language())
+
+
+def translate(message: str, language: str) -> str:
+    """Return the translation of a text into a language; "" for "", under which a catalog holds its header."""
+    return message and _load_catalog(language).gettext(message)
 
 
 def ngettext(singular: str, plural: str, number: int) -> str:

@@ -90,7 +90,7 @@ def format_ribbon(results: Sequence[tuple[float, FrameResult]]) -> str:
     lanes = "".join(_format_lane(track_id, samples) for track_id, samples in tracks.items())
     empty_lane = f'<div style="height:{_LANE_PX}px"></div>'
     ticks = "".join(
-        f'<span style="position:absolute;left:{_to_percent(-seconds)};'
+        f'<span style="position:absolute;white-space:nowrap;left:{_to_percent(-seconds)};'
         f'transform:translateX({-100 if seconds == 0 else 0 if seconds == _TICK_SECONDS[0] else -50}%)">'
         f"{_format_tick(seconds)}</span>"
         for seconds in _TICK_SECONDS

@@ -3,18 +3,15 @@
 import streamlit as st
 
 from emotion.translation.messages import gettext as _
-from emotion.translation.messages import gettext_noop
 from emotion.ui import components, messages
 from emotion.ui.photos import annotated_photo, photo_cache
-
-NOTHING_KEPT = gettext_noop("Nothing is kept unless you save it.")
 
 
 def show_single_image() -> None:
     """Take one image with the camera, and analyze it like a photo."""
     upload = st.camera_input(_("Take an image"), key="live_single", label_visibility="collapsed")
     if upload is None:
-        st.caption(" ".join((_("Use this if live video is blocked."), _(NOTHING_KEPT))))
+        st.caption(_("Use this if live video is blocked. Nothing is kept unless you save it."))
         return
     with messages.error_box(_("the image")):
         faces = annotated_photo.show_annotated_photo(
