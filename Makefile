@@ -60,7 +60,7 @@ screenshots: $(VENV)/.dev
 LOCALE := emotion/translation/locale
 messages: $(VENV)/.dev
 	mkdir -p out
-	$(BIN)/python -m babel.messages.frontend -q extract --mapping babel.cfg --add-location file --sort-output --add-comments "Translators:" \
+	$(BIN)/python -m babel.messages.frontend -q extract --mapping babel.cfg --keyword gettext_noop --add-location file --sort-output --add-comments "Translators:" \
 	  --output out/emotion.pot .
 	$(BIN)/python -m babel.messages.frontend -q update --input-file out/emotion.pot --output-dir $(LOCALE) --domain emotion --no-fuzzy-matching \
 	  --ignore-obsolete --ignore-pot-creation-date

@@ -10,6 +10,9 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
+
 
 @dataclass(frozen=True, slots=True)
 class ExpressionStyle:
@@ -25,20 +28,20 @@ EXPRESSIONS: Final[Mapping[str, ExpressionStyle]] = MappingProxyType(
     {
         style.name: style
         for style in (
-            ExpressionStyle("angry", "#D55E00", "▲"),
-            ExpressionStyle("disgust", "#009E73", "◆"),
-            ExpressionStyle("fear", "#9A6BB5", "▼"),
-            ExpressionStyle("happy", "#E69F00", "●"),
-            ExpressionStyle("sad", "#0072B2", "■"),
-            ExpressionStyle("surprise", "#F0E442", "★"),
-            ExpressionStyle("neutral", "#8C8C8C", "○"),
-            ExpressionStyle("contempt", "#56B4E9", "◐"),
+            ExpressionStyle(gettext_noop("angry"), "#D55E00", "▲"),
+            ExpressionStyle(gettext_noop("disgust"), "#009E73", "◆"),
+            ExpressionStyle(gettext_noop("fear"), "#9A6BB5", "▼"),
+            ExpressionStyle(gettext_noop("happy"), "#E69F00", "●"),
+            ExpressionStyle(gettext_noop("sad"), "#0072B2", "■"),
+            ExpressionStyle(gettext_noop("surprise"), "#F0E442", "★"),
+            ExpressionStyle(gettext_noop("neutral"), "#8C8C8C", "○"),
+            ExpressionStyle(gettext_noop("contempt"), "#56B4E9", "◐"),
         )
     }
 )
 
 
-UNCERTAIN: Final = ExpressionStyle("unsure", "#6B6B6B", "?")
+UNCERTAIN: Final = ExpressionStyle(gettext_noop("unsure"), "#6B6B6B", "?")
 
 
 CUSTOM_SYMBOLS: Final = "△◇▽□☆◑▷◎"  # of labels that are not in `EXPRESSIONS`
@@ -101,9 +104,14 @@ def _make_custom_style(name: str) -> ExpressionStyle:
     return ExpressionStyle(name, color, CUSTOM_SYMBOLS[digest // 360 % len(CUSTOM_SYMBOLS)])
 
 
+def translate_label(name: str) -> str:
+    """Return what a page calls an expression; other labels are as they are in the data set."""
+    return _(name) if name in EXPRESSIONS or name == UNCERTAIN.name else name
+
+
 def symbol_and_name(name: str) -> str:
-    """Format an expression for charts and tables: "● happy"."""
-    return f"{get_style(name).symbol} {name}"
+    """Format an expression for charts and tables in the language of the page: "● happy"."""
+    return f"{get_style(name).symbol} {translate_label(name)}"
 
 
 def legend_order(names: Iterable[str]) -> list[str]:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+
+from emotion.translation.messages import gettext as _
 
 
 def format_name(text: str, max_length: int) -> str:
     """Return text that came from elsewhere as one line of at most `max_length` printable characters, maybe ""."""
     printable = "".join(character if character.isprintable() else " " for character in text)
     return " ".join(printable.split())[:max_length].strip()
+
+
+def format_list(items: Iterable[str]) -> str:
+    """Join items as the language of the page does: "happy, sad"."""
+    return _(", ").join(items)
 
 
 def format_percent(fraction: float) -> str:
@@ -37,11 +45,13 @@ def format_time_left(seconds: float | None) -> str:
     """Format the time left as "about 40 s left" or "about 3 h left"; "" where it is unknown."""
     if seconds is None:
         return ""
-    return f"about {format_duration(seconds)} left"
+    return _("about {duration} left").format(duration=format_duration(seconds))
 
 
 def format_duration(seconds: float) -> str:
     """Format a duration as "40 s", "12 min" or "3.5 h"."""
     if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h".replace(".0 h", " h")
+        return _("{seconds} s").format(seconds=max(1, round(seconds)))
+    if seconds < 5400:
+        return _("{minutes} min").format(minutes=round(seconds / 60))
+    return _("{hours} h").format(hours=f"{seconds / 3600:.1f}".removesuffix(".0"))

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from emotion.translation.messages import gettext_noop
+
 NUM_POINTS: Final = 68
 _LEFT, _RIGHT = "Left", "Right"  # sides of the person, not of the image
 
@@ -44,28 +46,28 @@ def _both_sides(name: str, plain_name: str, action_unit: str | None = None) -> t
 # Those that spread by at least 0.05 over FER-2013. The teacher answers about 0 for the other blendshapes: nose sneer,
 # cheek squint, cheek puff, dimple, funnel, and the jaw and mouth to one side.
 MOVEMENTS: Final = (
-    Movement("browInnerUp", "inner brows up", "AU1 inner brow raiser"),
-    *_both_sides("browOuterUp", "outer brow up", "AU2 outer brow raiser"),
-    *_both_sides("browDown", "brow down", "AU4 brow lowerer"),
-    *_both_sides("eyeWide", "eye wide open", "AU5 upper lid raiser"),
-    *_both_sides("eyeSquint", "lids tight", "AU7 lid tightener"),
-    *_both_sides("eyeBlink", "eye closed", "AU43 eyes closed"),
+    Movement("browInnerUp", gettext_noop("inner brows up"), gettext_noop("AU1 inner brow raiser")),
+    *_both_sides("browOuterUp", "outer brow up", gettext_noop("AU2 outer brow raiser")),
+    *_both_sides("browDown", "brow down", gettext_noop("AU4 brow lowerer")),
+    *_both_sides("eyeWide", "eye wide open", gettext_noop("AU5 upper lid raiser")),
+    *_both_sides("eyeSquint", gettext_noop("lids tight"), gettext_noop("AU7 lid tightener")),
+    *_both_sides("eyeBlink", "eye closed", gettext_noop("AU43 eyes closed")),
     *_both_sides("eyeLookUp", "eye looks up"),
     *_both_sides("eyeLookDown", "eye looks down"),
     *_both_sides("eyeLookIn", "eye looks to the nose"),
     *_both_sides("eyeLookOut", "eye looks outward"),
-    *_both_sides("mouthSmile", "mouth corner up", "AU12 lip corner puller"),
-    *_both_sides("mouthFrown", "mouth corner down", "AU15 lip corner depressor"),
-    *_both_sides("mouthUpperUp", "upper lip up", "AU10 upper lip raiser"),
-    *_both_sides("mouthLowerDown", "lower lip down", "AU16 lower lip depressor"),
-    *_both_sides("mouthStretch", "mouth stretched", "AU20 lip stretcher"),
-    *_both_sides("mouthPress", "lips pressed", "AU24 lip pressor"),
-    Movement("mouthPucker", "lips puckered", "AU18 lip pucker"),
-    Movement("mouthRollLower", "lower lip rolled in", "AU28 lip suck"),
-    Movement("mouthRollUpper", "upper lip rolled in", "AU28 lip suck"),
-    Movement("mouthShrugLower", "chin raised", "AU17 chin raiser"),
-    Movement("mouthShrugUpper", "upper lip pushed up"),
-    Movement("jawOpen", "jaw open", "AU26 jaw drop"),
+    *_both_sides("mouthSmile", "mouth corner up", gettext_noop("AU12 lip corner puller")),
+    *_both_sides("mouthFrown", "mouth corner down", gettext_noop("AU15 lip corner depressor")),
+    *_both_sides("mouthUpperUp", gettext_noop("upper lip up"), gettext_noop("AU10 upper lip raiser")),
+    *_both_sides("mouthLowerDown", gettext_noop("lower lip down"), gettext_noop("AU16 lower lip depressor")),
+    *_both_sides("mouthStretch", gettext_noop("mouth stretched"), gettext_noop("AU20 lip stretcher")),
+    *_both_sides("mouthPress", gettext_noop("lips pressed"), gettext_noop("AU24 lip pressor")),
+    Movement("mouthPucker", gettext_noop("lips puckered"), gettext_noop("AU18 lip pucker")),
+    Movement("mouthRollLower", gettext_noop("lower lip rolled in"), gettext_noop("AU28 lip suck")),
+    Movement("mouthRollUpper", gettext_noop("upper lip rolled in"), gettext_noop("AU28 lip suck")),
+    Movement("mouthShrugLower", gettext_noop("chin raised"), gettext_noop("AU17 chin raiser")),
+    Movement("mouthShrugUpper", gettext_noop("upper lip pushed up")),
+    Movement("jawOpen", gettext_noop("jaw open"), gettext_noop("AU26 jaw drop")),
 )
 MOVEMENT_NAMES: Final = tuple(movement.name for movement in MOVEMENTS)
 
@@ -89,16 +91,16 @@ class MovementGroup:
 
 # What both sides together are called, where it differs from the plain name of one side.
 _NAMES_OF_BOTH_SIDES: Final = {
-    "browOuterUp": "outer brows up",
-    "browDown": "brows down",
-    "eyeWide": "eyes wide open",
-    "eyeBlink": "eyes closed",
-    "eyeLookUp": "eyes look up",
-    "eyeLookDown": "eyes look down",
-    "eyeLookIn": "eyes look to the nose",
-    "eyeLookOut": "eyes look outward",
-    "mouthSmile": "mouth corners up",
-    "mouthFrown": "mouth corners down",
+    "browOuterUp": gettext_noop("outer brows up"),
+    "browDown": gettext_noop("brows down"),
+    "eyeWide": gettext_noop("eyes wide open"),
+    "eyeBlink": gettext_noop("eyes closed"),
+    "eyeLookUp": gettext_noop("eyes look up"),
+    "eyeLookDown": gettext_noop("eyes look down"),
+    "eyeLookIn": gettext_noop("eyes look to the nose"),
+    "eyeLookOut": gettext_noop("eyes look outward"),
+    "mouthSmile": gettext_noop("mouth corners up"),
+    "mouthFrown": gettext_noop("mouth corners down"),
 }
 
 
@@ -131,10 +133,10 @@ def average_sides(movements: Mapping[str, float]) -> dict[str, float]:
 
 # What is drawn over time: the name of a curve, and the movements whose mean it is.
 CURVES: Final[Mapping[str, tuple[str, ...]]] = {
-    "smile": ("mouthSmileLeft", "mouthSmileRight"),
-    "brows down": ("browDownLeft", "browDownRight"),
-    "brows up": ("browInnerUp", "browOuterUpLeft", "browOuterUpRight"),
-    "jaw open": ("jawOpen",),
+    gettext_noop("smile"): ("mouthSmileLeft", "mouthSmileRight"),
+    gettext_noop("brows down"): ("browDownLeft", "browDownRight"),
+    gettext_noop("brows up"): ("browInnerUp", "browOuterUpLeft", "browOuterUpRight"),
+    gettext_noop("jaw open"): ("jawOpen",),
 }
 
 

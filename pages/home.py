@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from emotion.translation.messages import gettext as _
 from emotion.ui import page
 from emotion.ui.home import cards, demo
 from emotion.ui.photos.selection import accept_dropped_photos
@@ -11,8 +12,8 @@ with page.page_layout() as settings:
     left, right = st.columns([2, 3], gap="large", vertical_alignment="center")
     with left:
         st.title("Emotion Studio", anchor=False)
-        st.write("Recognize facial expressions. Everything stays on this machine.")
-        if st.button("Start camera", icon=":material/videocam:", type="primary", key="home_camera"):
+        st.write(_("Recognize facial expressions. Everything stays on this machine."))
+        if st.button(_("Start camera"), icon=":material/videocam:", type="primary", key="home_camera"):
             st.session_state["live_autostart"] = True
             st.switch_page("pages/webcam.py")
         if accept_dropped_photos():
@@ -21,11 +22,13 @@ with page.page_layout() as settings:
     with right:
         demo.show_example(settings)
     cards.show_cards()
-    with st.expander("What a label means", icon=":material/info:"):
+    with st.expander(_("What a label means"), icon=":material/info:"):
         st.markdown(
-            "- An expression is what a face shows at one moment, not what a person feels.\n"
-            "- Labels are often wrong; do not use them for decisions about a person.\n"
-            "- A face with a weak prediction is called unsure, with the reason.\n"
-            "- Photos stay on this machine and are deleted when the page is closed.\n"
-            f"- {format_retention()}"
+            _(
+                "- An expression is what a face shows at one moment, not what a person feels.\n"
+                "- Labels are often wrong; do not use them for decisions about a person.\n"
+                "- A face with a weak prediction is called unsure, with the reason.\n"
+                "- Photos stay on this machine and are deleted when the page is closed.\n"
+                "- {retention}"
+            ).format(retention=format_retention())
         )

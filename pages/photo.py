@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from emotion.translation.messages import gettext as _
 from emotion.ui import page, session
 from emotion.ui.photos import result
 from emotion.ui.photos.upload import analyze_photos, choose_files, show_empty
@@ -11,15 +12,16 @@ MAX_PHOTOS = 100  # as many as the cache holds with margin; more would be analyz
 state = st.session_state
 
 with page.page_layout() as settings:
-    st.title("Photos", anchor=False)
-    st.write("Find the expression on every face.")
+    st.title(_("Photos"), anchor=False)
+    st.write(_("Find the expression on every face."))
     session.get_analyzer()  # without a classifier the page ends here, with the reason
     files = choose_files()
     if not files:
         show_empty()
         st.stop()
     if len(files) > MAX_PHOTOS:
-        st.info(f"These are {len(files)} photos; the first {MAX_PHOTOS} are analyzed.", icon=":material/info:")
+        text = _("These are {count} photos; the first {limit} are analyzed.")
+        st.info(text.format(count=len(files), limit=MAX_PHOTOS), icon=":material/info:")
     analyzed_photos = analyze_photos(files[:MAX_PHOTOS])
     if not analyzed_photos:
         st.stop()

@@ -20,6 +20,7 @@ from emotion.charts.style import (
 )
 from emotion.expressions import UNCERTAIN, symbol_and_name, text_color
 from emotion.formatting import format_percent
+from emotion.translation.messages import gettext as _
 
 _MIN_TEXT_SHARE: Final = 0.04  # of a bar's width; a narrower part has no room for its count
 _UNCERTAIN_EDGE_COLOR: Final = "#EBEBEB"
@@ -38,7 +39,7 @@ def plot_scores(table: pd.DataFrame) -> alt.LayerChart:
         text=[format_percent(p) for p in table["probability"]],
     )
     color = alt.Color("expression:N", scale=make_color_scale(rows["expression"].tolist()), legend=None)
-    tooltip = [alt.Tooltip("name:N", title="expression"), alt.Tooltip("text:N", title="probability")]
+    tooltip = [alt.Tooltip("name:N", title=_("expression")), alt.Tooltip("text:N", title=_("probability"))]
     return _plot_bars(rows, color, tooltip)
 
 
@@ -54,9 +55,9 @@ def plot_movements(table: pd.DataFrame) -> alt.LayerChart:
         text=[format_percent(strength) for strength in table["strength"]],
     )
     tooltip = [
-        alt.Tooltip("name:N", title="movement"),
-        alt.Tooltip("text:N", title="strength"),
-        alt.Tooltip("action_unit:N", title="action unit"),
+        alt.Tooltip("name:N", title=_("movement")),
+        alt.Tooltip("text:N", title=_("strength")),
+        alt.Tooltip("action_unit:N", title=_("action unit")),
     ]
     return _plot_bars(rows, alt.ColorValue(SERIES_COLORS[0]), tooltip)
 
@@ -100,9 +101,9 @@ def plot_group_shares(table: pd.DataFrame) -> alt.LayerChart:
     )
     base = alt.Chart(rows).encode(
         tooltip=[
-            alt.Tooltip("name:N", title="expression"),
-            alt.Tooltip("count:Q", title="faces"),
-            alt.Tooltip("part:N", title="of all"),
+            alt.Tooltip("name:N", title=_("expression")),
+            alt.Tooltip("count:Q", title=_("faces")),
+            alt.Tooltip("part:N", title=_("of all")),
         ]
     )
     is_uncertain = f"datum.expression === '{UNCERTAIN.name}'"

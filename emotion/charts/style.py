@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 import altair as alt
 
 from emotion.expressions import get_style
+from emotion.translation.messages import gettext as _
 
 EDGE_COLOR: Final = "#80808080"  # a thin edge keeps yellow visible on white and blue on dark
 REFERENCE_COLOR: Final = "#888888"  # of lines that mark a value
@@ -92,7 +93,7 @@ def make_axis(orient: Literal["left", "right"], label_expr: str | None = None, a
 
 def make_epoch_axis() -> alt.Axis:
     """Return the axis of epochs, with ticks at whole numbers."""
-    return alt.Axis(title="epoch", tickMinStep=1, grid=False)
+    return alt.Axis(title=_("epoch"), tickMinStep=1, grid=False)
 
 
 def apply_layout(chart: alt.LayerChart, height: float) -> alt.LayerChart:

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
+from emotion.translation.messages import gettext as _
+
 CheckStatus = Literal["ok", "failed", "unknown"]
 
 _CONNECT_TIMEOUT_SECONDS: Final = 8.0  # on one machine it takes less than one
 _FRAME_TIMEOUT_SECONDS: Final = 4.0
 _FIRST_PROOF_INDEX: Final = 3  # from this check on, success implies the checks before it: a camera is open
-_RETRY_ADVICE: Final = "then press Enable camera again"
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def first_failure(checks: tuple[Check, ...]) -> Check | None:
 
 
 def _check_secure_context(browser: BrowserReport) -> Check:
-    name = "Secure page"
+    name = _("Secure page")
     if browser.is_secure is None:
         return Check(name, "unknown")
     return (
@@ -98,48 +99,58 @@ def _check_secure_context(browser: BrowserReport) -> Check:
         else Check(
             name,
             "failed",
-            "Browsers allow cameras only on pages from the same computer or over HTTPS; this page uses plain HTTP. "
-            "Open it as http://localhost:8501 on the computer it runs on, or use HTTPS, see docs/deployment.md.",
+            _(
+                "Browsers allow cameras only on pages from the same computer or over HTTPS; this page uses plain HTTP. "
+                "Open it as http://localhost:8501 on the computer it runs on, or use HTTPS, see docs/deployment.md."
+            ),
         )
     )
 
 
 def _check_permission(browser: BrowserReport) -> Check:
-    name = "Permission granted"
+    name = _("Permission granted")
     if browser.permission == "denied" or browser.error_name in ("NotAllowedError", "SecurityError"):
         return Check(
             name,
             "failed",
-            "The browser blocks the camera. Allow it with the icon left of the address "
-            f"(and in the settings of the system), {_RETRY_ADVICE}.",
+            _(
+                "The browser blocks the camera. Allow it with the icon left of the address (and in the settings of the "
+                "system), then press Enable camera again."
+            ),
         )
     return Check(name, "ok" if browser.permission == "granted" or browser.error_name == "" else "unknown")
 
 
 def _check_camera(browser: BrowserReport) -> Check:
-    name = "Camera found"
+    name = _("Camera found")
     if browser.num_cameras == 0 or browser.error_name in ("NotFoundError", "OverconstrainedError"):
         return Check(
             name,
             "failed",
-            f"No camera found. Plug one in, or open its shutter or switch, {_RETRY_ADVICE}; or watch the demo.",
+            _(
+                "No camera found. Plug one in, or open its shutter or switch, then press Enable camera again; or watch "
+                "the demo."
+            ),
         )
     return Check(name, "ok" if browser.num_cameras else "unknown")
 
 
 def _check_availability(browser: BrowserReport) -> Check:
-    name = "Not in use by another app"
+    name = _("Not in use by another app")
     if browser.error_name in ("NotReadableError", "AbortError"):
         return Check(
             name,
             "failed",
-            f"The camera is in use by another app or tab. Close it there (often a meeting), {_RETRY_ADVICE}.",
+            _(
+                "The camera is in use by another app or tab. Close it there (often a meeting), then press Enable "
+                "camera again."
+            ),
         )
     return Check(name, "ok" if browser.error_name == "" else "unknown")
 
 
 def _check_connection(connection: ConnectionState) -> Check:
-    name = "Connected"
+    name = _("Connected")
     if connection.is_connected or connection.num_frames:
         return Check(name, "ok")
     if connection.requested_for is None or connection.requested_for < _CONNECT_TIMEOUT_SECONDS:
@@ -147,13 +158,15 @@ def _check_connection(connection: ConnectionState) -> Check:
     return Check(
         name,
         "failed",
-        f"No connection after {connection.requested_for:.0f} seconds. On one computer a VPN or firewall "
-        "blocks it; across networks a TURN server is needed, see docs/deployment.md.",
+        _(
+            "No connection after {seconds:.0f} seconds. On one computer a VPN or firewall blocks it; across networks a "
+            "TURN server is needed, see docs/deployment.md."
+        ).format(seconds=connection.requested_for),
     )
 
 
 def _check_frames(connection: ConnectionState) -> Check:
-    name = "Receiving video"
+    name = _("Receiving video")
     idle_for = connection.idle_for if connection.num_frames else connection.requested_for
     if connection.num_frames and (idle_for or 0.0) < _FRAME_TIMEOUT_SECONDS:
         return Check(name, "ok")
@@ -164,6 +177,8 @@ def _check_frames(connection: ConnectionState) -> Check:
     return Check(
         name,
         "failed",
-        f"Connected, but no video for {idle_for:.0f} seconds. Choose another camera or a lower "
-        "resolution; if it was unplugged, plug it in and press Stop, then Enable camera.",
+        _(
+            "Connected, but no video for {seconds:.0f} seconds. Choose another camera or a lower resolution; if it was "
+            "unplugged, plug it in and press Stop, then Enable camera."
+        ).format(seconds=idle_for),
     )

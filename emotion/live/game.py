@@ -16,6 +16,7 @@ from emotion.live.state import LiveFace, LiveState
 from emotion.media.image_array import ImageArray
 from emotion.movements import MOVEMENT_GROUPS, average_sides
 from emotion.recognition.features.label_movements import load_label_movements
+from emotion.translation.messages import gettext_noop
 
 NUM_ROUNDS: Final = 5
 MAX_POINTS: Final = 100  # of a round
@@ -29,17 +30,17 @@ _FULL_PROB: Final = 0.9  # the probability of an expression that scores `MAX_POI
 
 # Expressions that the classifier tells apart well; it confuses fear, disgust and contempt with others.
 _EXPRESSIONS: Final = {
-    "happy": "Look happy",
-    "surprise": "Look surprised",
-    "sad": "Look sad",
-    "angry": "Look angry",
+    "happy": gettext_noop("Look happy"),
+    "surprise": gettext_noop("Look surprised"),
+    "sad": gettext_noop("Look sad"),
+    "angry": gettext_noop("Look angry"),
 }
 _MOVEMENTS: Final = {
-    "brows up": ("Raise your brows", ("browInnerUp", "browOuterUp")),
-    "brows down": ("Pull your brows down", ("browDown",)),
-    "eyes wide open": ("Open your eyes wide", ("eyeWide",)),
-    "jaw open": ("Open your mouth wide", ("jawOpen",)),
-    "lips puckered": ("Pucker your lips", ("mouthPucker",)),
+    gettext_noop("brows up"): (gettext_noop("Raise your brows"), ("browInnerUp", "browOuterUp")),
+    gettext_noop("brows down"): (gettext_noop("Pull your brows down"), ("browDown",)),
+    gettext_noop("eyes wide open"): (gettext_noop("Open your eyes wide"), ("eyeWide",)),
+    gettext_noop("jaw open"): (gettext_noop("Open your mouth wide"), ("jawOpen",)),
+    gettext_noop("lips puckered"): (gettext_noop("Pucker your lips"), ("mouthPucker",)),
 }
 
 
@@ -48,8 +49,8 @@ class Challenge:
     """What a person is to show in a round.
 
     Attributes:
-        name: A short name, such as "happy" or "brows up".
-        prompt: The request, such as "Raise your brows".
+        name: A short name in English, such as "happy" or "brows up".
+        prompt: The request in English, such as "Raise your brows".
         full: The value that scores `MAX_POINTS`.
         label: The expression; None for a movement.
         groups: The names of the movement groups whose mean counts; () for an expression.

@@ -6,9 +6,11 @@ import os
 import stat
 from typing import BinaryIO, Final
 
-from emotion.media.image_safety import ImageLimits, image_error
+from emotion.media.image_safety import ImageLimits, image_error, smaller_copy_advice
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
 
-FORMATS_ADVICE: Final = "choose a JPEG, HEIC, PNG, WebP, GIF, BMP, TIFF, PPM or AVIF file"
+FORMATS_ADVICE: Final = gettext_noop("choose a JPEG, HEIC, PNG, WebP, GIF, BMP, TIFF, PPM or AVIF file")
 
 FileSource = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
@@ -40,8 +42,8 @@ def read_bytes(source: FileSource, limits: ImageLimits, label: str) -> bytes:
     except (OSError, ValueError) as error:  # ValueError: a closed file, or a name with a null character
         raise image_error(label, "cannot be opened", "check that you may read it") from error
     if memoryview(data).nbytes > limits.max_bytes:
-        max_size = f"{limits.max_bytes / 2**20:g} MB"
-        raise image_error(label, f"has more than {max_size}, the most that is read", "save a smaller copy and use that")
+        problem = _("has more than {size:g} MB, the most that is read").format(size=limits.max_bytes / 2**20)
+        raise image_error(label, problem, smaller_copy_advice())
     return bytes(data)
 
 
@@ -50,7 +52,7 @@ def _read_path(path: str | os.PathLike[str], limits: ImageLimits, label: str) ->
     if stat.S_ISDIR(status.st_mode):
         raise image_error(label, "is a folder", "choose an image in it")
     if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device may never end
-        raise image_error(label, "is not a regular file", FORMATS_ADVICE)
+        raise image_error(label, _("is not a regular file"), _(FORMATS_ADVICE))
     with open(path, "rb") as file:
         return file.read(min(status.st_size, limits.max_bytes) + 1)
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.faces import Face
+from emotion.recognition import uncertainty
 from emotion.recognition.classification import Prediction
 
 _MIN_FACE_PROB: Final = 0.1  # the face probability of the classifier below which there is no label
@@ -49,23 +50,25 @@ def explain_uncertainty(
         min_confidence: The least confidence of a reliable label, 0 to 1.
 
     Returns:
-        The most likely cause for a person to read; two labels where the second one is at least half as probable as the
-        first. None where the confidence is high enough and the crop shows a face.
+        The most likely cause in English, see `uncertainty.translate_reason`; two labels where the second one is at
+        least half as probable as the first. None where the confidence is high enough and the crop shows a face.
     """
     if prediction.face_prob < _MIN_FACE_PROB:
-        return "hardly a face"
+        return uncertainty.HARDLY_A_FACE
     if prediction.scores.confidence >= min_confidence:
         return None
     if min(face.box.width, face.box.height) < _SMALL_FACE_PX:
-        return f"small: {min(face.box.width, face.box.height):.0f} pixels wide"
+        return uncertainty.SMALL.format(width=f"{min(face.box.width, face.box.height):.0f}")
     if _is_turned(face):
-        return "turned to the side"
+        return uncertainty.TURNED
     if crop.mean() < _DARK_LEVEL:
-        return "dark"
+        return uncertainty.DARK
     if measure_sharpness(crop) < _BLURRED_SHARPNESS:
-        return "blurred"
+        return uncertainty.BLURRED
     (first, p), (second, q) = sorted(prediction.scores.items(), key=lambda item: -item[1])[:2]
-    return f"between {first} and {second}" if q >= _MIN_RIVAL_RATIO * p else "low confidence"
+    if q >= _MIN_RIVAL_RATIO * p:
+        return uncertainty.RIVALS.format(first=first, second=second)
+    return uncertainty.LOW_CONFIDENCE
 
 
 def _is_turned(face: Face) -> bool:

@@ -13,6 +13,7 @@ from emotion.movements import MOVEMENT_NAMES
 from emotion.recognition.features.wording import list_strongest
 from emotion.results.serialization import count_expressions, features_from_dict
 from emotion.storage import BYTE_ORDER_MARK, escape_formula
+from emotion.translation.messages import gettext as _
 
 FACE_COLUMNS: Final = (
     "file",
@@ -123,10 +124,16 @@ def scores_table(face: Face) -> pd.DataFrame:
 
 
 def movements_table(features: FaceFeatures) -> pd.DataFrame:
-    """Return the strongest movements of a face: `movement`, `strength` (0 to 1), `action_unit` ("" for none)."""
+    """Return the strongest movements of a face: `movement`, `strength` (0 to 1), `action_unit` ("" for none).
+
+    Names are in the language of the page.
+    """
     strongest = list_strongest(features.movements)
     return pd.DataFrame(
-        [(group.plain_name, strength, group.action_unit or "") for group, strength in strongest],
+        [
+            (_(group.plain_name), strength, _(group.action_unit) if group.action_unit else "")
+            for group, strength in strongest
+        ],
         columns=["movement", "strength", "action_unit"],
     )
 

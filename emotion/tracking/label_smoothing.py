@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from emotion.faces import Face, Scores
 from emotion.recognition.classification import Prediction, softmax
 from emotion.recognition.labeling import ClassifiedFace, explain_uncertainty
+from emotion.recognition.uncertainty import NOT_CLASSIFIED
 from emotion.tracking.feature_smoothing import FeaturesAverage
 from emotion.tracking.time_decayed_mean import MIN_CALIBRATION_SAMPLES, TimeDecayedMean
 
@@ -104,7 +105,7 @@ class TrackState:
             `min_confidence - HYSTERESIS`; all labels of an uncertain face have one below `min_confidence`.
         """
         if self._classified_face is None:
-            return replace(face, uncertainty_reason="not classified yet")
+            return replace(face, uncertainty_reason=NOT_CLASSIFIED)
         scores = self.scores
         label = self._hysteresis.update(scores, timestamp, min_confidence, switch_margin, switch_delay)
         if label is not None:

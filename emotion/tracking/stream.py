@@ -30,6 +30,7 @@ from emotion.tracking.label_smoothing import NEUTRAL, TrackInfo, TrackState
 from emotion.tracking.region_search import WINDOW_PX, MotionGate, detect_near, search_cost
 from emotion.tracking.settings import StreamSettings, StreamStats
 from emotion.tracking.tracker import Track, Tracker
+from emotion.translation.messages import gettext as _
 
 _TRACKED_SCORE_RATIO: Final = 0.6  # share of the detection threshold that a tracked face needs
 _MIN_INTERVAL_RATIO: Final = 0.75  # of the classification interval: frames rarely come exactly when one is due
@@ -137,10 +138,12 @@ class Stream:
         """
         scores = next((face.scores for face in self.last_result.faces if face.scores is not None), None)
         if scores is None:
-            raise EmotionError("No face is visible that could rest; look into the camera and start again.")
+            raise EmotionError(_("No face is visible that could rest; look into the camera and start again."))
         if NEUTRAL not in scores:
             raise EmotionError(
-                f"The head has the labels {', '.join(scores)}; choose one with {NEUTRAL!r} to calibrate."
+                _("The head has the labels {labels}; choose one with {neutral!r} to calibrate.").format(
+                    labels=", ".join(scores), neutral=NEUTRAL
+                )
             )
         self._calibration.start(duration)
 

@@ -19,7 +19,12 @@ CATALOGS: Final = Path(__file__).resolve().parent / "locale"  # LANGUAGE/LC_MESS
 
 def gettext(message: str) -> str:
     """Return the translation of a text."""
-    return _load_catalog(CATALOGS, get_language()).gettext(message)
+    return translate(message, get_language())
+
+
+def translate(message: str, language: str) -> str:
+    """Return the translation of a text into a language; "" for "", under which a catalog holds its header."""
+    return message and _load_catalog(CATALOGS, language).gettext(message)
 
 
 def ngettext(singular: str, plural: str, number: int) -> str:

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 import streamlit as st
 from streamlit.components.v2 import component
 
-from emotion.expressions import get_style, symbol_and_name, text_color
+from emotion.expressions import get_style, symbol_and_name, text_color, translate_label
 from emotion.faces import Face
-from emotion.formatting import format_percent
+from emotion.formatting import format_list, format_percent
 from emotion.media.image_array import ImageArray, downscale
 from emotion.media.image_reader import encode_jpeg
 from emotion.recognition.annotation import MAX_FULL_LABELS
 from emotion.recognition.features.drawing import find_outline
+from emotion.recognition.uncertainty import translate_reason
 from emotion.results.photos import PhotoAnalysis
+from emotion.results.serialization import count_expressions
 from emotion.storage import PROJECT_ROOT
+from emotion.translation.messages import gettext as _
 
 if TYPE_CHECKING:  # importing altair takes a third of a second, and the first page has no chart
     import altair as alt
@@ -84,6 +87,7 @@ def _face_to_dict(number: int, face: Face) -> dict[str, Any]:
         "box": list(face.box.to_int_xyxy()),
         "symbol": style.symbol,
         "title": format_prediction(face),
+        "label": _describe_face(number, face),
         "reason": format_uncertainty(face),
         "color": style.color,
         "text_color": text_color(style.name),
@@ -93,6 +97,12 @@ def _face_to_dict(number: int, face: Face) -> dict[str, Any]:
             for label, p in sorted(scores.items(), key=lambda item: -item[1])
         ],
     }
+
+
+def _describe_face(number: int, face: Face) -> str:
+    """Return what a screen reader says of a face."""
+    title = _("Face {number}: {prediction}").format(number=number, prediction=format_prediction(face))
+    return format_list(filter(None, (title, format_uncertainty(face))))
 
 
 def _outline_to_dict(face: Face) -> dict[str, list[tuple[int, ...]]]:
@@ -194,19 +204,29 @@ def to_data_url(jpeg: bytes) -> str:
 
 def format_size(size: tuple[int, int]) -> str:
     """Format a width and height: "640 × 480 pixels"."""
-    return f"{size[0]} × {size[1]} pixels"
+    return _("{width} × {height} pixels").format(width=size[0], height=size[1])
 
 
 def format_prediction(face: Face) -> str:
     """Format the label of a face: "happy 87%" or "unsure"."""
     if face.uncertainty_reason is not None or face.confidence is None:
-        return face.display_label
-    return f"{face.label} {format_percent(face.confidence)}"
+        return translate_label(face.display_label)
+    return f"{translate_label(face.label or '')} {format_percent(face.confidence)}"
 
 
 def format_uncertainty(face: Face) -> str:
     """Format why a face is unsure; "" where it is not."""
     if face.uncertainty_reason is None or face.confidence is None:
         return ""
-    best_guess = f"{face.label} at {format_percent(face.confidence)}"
-    return f"{face.uncertainty_reason[:1].upper()}{face.uncertainty_reason[1:]}. The best guess is {best_guess}."
+    reason = translate_reason(face.uncertainty_reason)
+    return _("{reason}. The best guess is {label} at {confidence}.").format(
+        reason=f"{reason[:1].upper()}{reason[1:]}",
+        label=translate_label(face.label or ""),
+        confidence=format_percent(face.confidence),
+    )
+
+
+def format_counts(faces: Sequence[Face]) -> str:
+    """Describe the displayed labels: "9 happy, 3 neutral, 1 unsure", or "no face"."""
+    counts = count_expressions(faces)
+    return format_list(f"{count} {translate_label(label)}" for label, count in counts.items()) or _("no face")

@@ -6,10 +6,14 @@ from typing import Final
 
 import streamlit as st
 
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
 from emotion.ui import session
 
-LABEL: Final = "Facial features"
-ESTIMATES_NOTE: Final = "Estimates of a network that was taught by another network; no person measured them."
+_LABEL: Final = gettext_noop("Facial features")
+ESTIMATES_NOTE: Final = gettext_noop(
+    "Estimates of a network that was taught by another network; no person measured them."
+)
 
 
 def show_features_switch(key: str, description: str) -> None:
@@ -17,10 +21,10 @@ def show_features_switch(key: str, description: str) -> None:
 
     Args:
         key: Key of the widget.
-        description: What it shows, as one sentence.
+        description: What it shows, as one sentence, translated.
     """
     reason = _find_reason()
-    st.toggle(LABEL, key=key, disabled=reason is not None, help=reason or f"{description} {ESTIMATES_NOTE}")
+    st.toggle(_(_LABEL), key=key, disabled=reason is not None, help=reason or f"{description} {_(ESTIMATES_NOTE)}")
 
 
 def is_on(key: str) -> bool:
@@ -30,4 +34,4 @@ def is_on(key: str) -> bool:
 
 def _find_reason() -> str | None:
     """Return why no features are shown; None where they can be."""
-    return "Blur faces hides them." if session.get_settings().anonymize else session.find_features_error()
+    return _("Blur faces hides them.") if session.get_settings().anonymize else session.find_features_error()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 import streamlit as st
@@ -28,6 +29,23 @@ def choose_language() -> None:
         required=True,
         bind="query-params",
     )
+
+
+def translate_uploaders() -> None:
+    """Show the text that Streamlit writes into uploaders in the language of the page.
+
+    Upstream: no issue is known (1.67). Remove when `st.file_uploader` takes the text.
+    """
+    if _read_language() == ENGLISH:
+        return
+    limit = _("{size} MB per file").format(size=st.get_option("server.maxUploadSize"))
+    texts = {"stFileUploaderDropzone] > span button p": _("Upload"), "stFileUploaderDropzoneInstructions] span": limit}
+    rules = (
+        f"[data-testid={place} {{font-size: 0}}"
+        f"[data-testid={place}::after {{font-size: 0.875rem; content: {json.dumps(text, ensure_ascii=False)}}}"
+        for place, text in texts.items()
+    )
+    st.html(f"<style>{' '.join(rules)}</style>")
 
 
 def _read_language() -> str:

@@ -11,6 +11,7 @@ from typing import Final
 import streamlit as st
 
 from emotion.errors import EmotionError
+from emotion.translation.messages import gettext as _
 
 _log: Final = logging.getLogger("emotion")
 
@@ -26,13 +27,13 @@ def escape_markdown(text: str) -> str:
 
 
 @contextmanager
-def error_box(action: str = "this") -> Iterator[None]:
+def error_box(action: str) -> Iterator[None]:
     """Show the message of an `EmotionError`; log any other error with its traceback and show a generic message.
 
     The page continues after the block, which may have assigned nothing.
 
     Args:
-        action: What failed, in "Something went wrong with {action}".
+        action: What failed, in "Something went wrong with {action}", in the language of the page.
     """
     try:
         yield
@@ -41,7 +42,8 @@ def error_box(action: str = "this") -> Iterator[None]:
     except Exception:  # the boundary of a part of the page: the other parts must still be shown
         _log.exception("failed: %s", action)
         st.error(
-            f"Something went wrong with {escape_markdown(action)}. "
-            "It is an error of this program; its log has the details.",
+            _("Something went wrong with {action}. It is an error of this program; its log has the details.").format(
+                action=escape_markdown(action)
+            ),
             icon=":material/error:",
         )

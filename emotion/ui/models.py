@@ -10,8 +10,10 @@ import streamlit as st
 
 from emotion.model_store import store
 from emotion.model_store.store import ModelBundle, ModelListing
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop, ngettext
 
-_HEAD_NAMES: Final = {"expression": "default", "ferplus": "FER+", "fer2013": "FER-2013"}
+_HEAD_NAMES: Final = {"expression": gettext_noop("default"), "ferplus": "FER+", "fer2013": "FER-2013"}
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
@@ -40,4 +42,7 @@ def get_test_accuracy(bundle: ModelBundle, head: str) -> float | None:
 
 def describe_head(bundle: ModelBundle, head: str) -> str:
     """Describe a head of a classifier: "8 expressions (FER+)"."""
-    return f"{len(bundle.heads[head].labels)} expressions ({_HEAD_NAMES.get(head, head)})"
+    name = _(_HEAD_NAMES[head]) if head in _HEAD_NAMES else head
+    num_labels = len(bundle.heads[head].labels)
+    text = ngettext("{count} expression ({name})", "{count} expressions ({name})", num_labels)
+    return text.format(count=num_labels, name=name)

@@ -9,6 +9,7 @@ from typing import Final
 import streamlit as st
 
 from emotion.storage import PROJECT_ROOT
+from emotion.translation.messages import gettext as _
 from emotion.ui.messages import error_box
 from emotion.ui.session import SessionSettings, get_settings
 from emotion.ui.sidebar import show_settings, start_sidebar
@@ -24,5 +25,5 @@ def page_layout() -> Iterator[SessionSettings]:
         run_entrance_for_bare_page()
         show_settings(start_sidebar())  # the file of the page was run alone
         del st.session_state["sidebar_drawn"]
-    with error_box("this page"):
+    with error_box(_("this page")):
         yield get_settings()

@@ -13,6 +13,9 @@ from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.detectors import detector_factory
 from emotion.recognition.features import default_network
 from emotion.recognition.settings import AnalyzerSettings
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
+from emotion.ui.streamlit_workarounds import translate_spinner
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,9 @@ def get_bundle() -> ModelBundle:
     """
     settings = get_settings()
     if settings.bundle is None:
-        raise ModelError(" ".join(settings.model_errors) or "There is no classifier in models/ yet; train one first.")
+        raise ModelError(
+            " ".join(settings.model_errors) or _("There is no classifier in models/ yet; train one first.")
+        )
     return settings.bundle
 
 
@@ -69,6 +74,6 @@ def list_shown_movements() -> tuple[str, ...]:
     return tuple(default_network.load_default_network().bundle.features_card.shown_movements)
 
 
-@st.cache_resource(max_entries=4, show_spinner="Starting the classifier")
+@translate_spinner(st.cache_resource, gettext_noop("Starting the classifier"), max_entries=4)
 def _load_analyzer(detector: str, sha256: str, _bundle: ModelBundle) -> Analyzer:
     return Analyzer(detector_factory.make_detector(detector), ExpressionClassifier(_bundle))

@@ -14,6 +14,8 @@ from emotion.model_store.store import ModelBundle
 from emotion.recognition.detectors import detector_factory
 from emotion.recognition.settings import FULL_RESOLUTION_SIDE, AnalyzerSettings
 from emotion.tracking.label_smoothing import HYSTERESIS
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop, ngettext
 from emotion.ui.language import choose_language
 from emotion.ui.messages import error_box, escape_markdown
 from emotion.ui.models import describe_head, list_classifiers
@@ -21,7 +23,11 @@ from emotion.ui.session import SessionSettings
 from emotion.ui.streamlit_workarounds import SIDEBAR_SETTINGS_KEY
 from emotion.ui.visitors.link import show_link
 
-_SEARCH_SIZES: Final = {"Fast": 640, "Normal": 1280, "Thorough": FULL_RESOLUTION_SIDE}  # as `AnalyzerSettings.max_side`
+_SEARCH_SIZES: Final = {
+    gettext_noop("Fast"): 640,
+    gettext_noop("Normal"): 1280,
+    gettext_noop("Thorough"): FULL_RESOLUTION_SIDE,
+}  # as `AnalyzerSettings.max_side`
 
 
 def start_sidebar() -> DeltaGenerator:
@@ -34,7 +40,7 @@ def start_sidebar() -> DeltaGenerator:
 
 def show_settings(area: DeltaGenerator) -> None:
     """Show the settings that all pages share in an area of the sidebar, and store them for `get_settings`."""
-    with error_box("the settings"), area:
+    with error_box(_("the settings")), area:
         st.session_state.update(settings=_choose_settings(), sidebar_drawn=True)
         show_link()
         return
@@ -43,42 +49,45 @@ def show_settings(area: DeltaGenerator) -> None:
 
 def _choose_settings() -> SessionSettings:
     min_confidence = st.slider(
-        "Minimum confidence",
+        _("Minimum confidence"),
         0,
         95,
         50,
         5,
         format="%d%%",
         key="side_min_confidence",
-        help="Faces with a lower confidence are called unsure. In streams a displayed label stays down to "
-        f"{100 * HYSTERESIS:.0f} points below, which prevents flicker.",
+        help=_(
+            "Faces with a lower confidence are called unsure. In streams a displayed label stays down to {points} "
+            "points below, which prevents flicker."
+        ).format(points=f"{100 * HYSTERESIS:.0f}"),
     )
     anonymize = st.toggle(
-        "Blur faces",
+        _("Blur faces"),
         key="side_anonymize",
-        help="Makes every face unrecognizable, on screen and in downloads.",
+        help=_("Makes every face unrecognizable, on screen and in downloads."),
     )
-    with st.expander("Model", icon=":material/network_intelligence:"):
+    with st.expander(_("Model"), icon=":material/network_intelligence:"):
         bundle, head, errors = _choose_classifier()
-    with st.expander("Detection", icon=":material/frame_person:"):
+    with st.expander(_("Detection"), icon=":material/frame_person:"):
         detector = _choose_detector()
         detection_threshold = st.slider(
-            "Detection threshold",
+            _("Detection threshold"),
             30,
             95,
             60,
             5,
             format="%d%%",
             key="side_detection",
-            help="Minimum score of a face. Lower finds more faces and more false ones.",
+            help=_("Minimum score of a face. Lower finds more faces and more false ones."),
         )
         search = st.segmented_control(
-            "Search resolution",
+            _("Search resolution"),
             list(_SEARCH_SIZES),
+            format_func=_,
             default="Normal",
             required=True,
             key="side_search",
-            help="Size of the image during face detection. Thorough also finds very small faces and takes longer.",
+            help=_("Size of the image during face detection. Thorough also finds very small faces and takes longer."),
         )
     settings = AnalyzerSettings(
         detection_threshold / 100, min_confidence / 100, _SEARCH_SIZES[search or "Normal"], head
@@ -94,17 +103,17 @@ def _choose_detector() -> str:
         st.warning(escape_markdown(str(error)), icon=":material/info:")
         names = (*detector_factory.trained_detectors(), "haar")
     name = st.selectbox(
-        "Face detector",
+        _("Face detector"),
         names,
         format_func=detector_factory.get_display_name,
         key=f"side_detector_{len(names)}",
-        help="The model that finds faces.",
+        help=_("The model that finds faces."),
     )
     st.caption(detector_factory.detector_description(name))
     if "yunet" not in names and not os.environ.get("EMOTION_YUNET") and not is_public():
-        st.caption("Optional detector: YuNet, 0.2 MB, from the OpenCV project.")
-        if st.button("Download YuNet", icon=":material/download:", key="side_download_yunet"):
-            with error_box("fetching YuNet"), st.spinner("Downloading YuNet"):
+        st.caption(_("Optional detector: YuNet, 0.2 MB, from the OpenCV project."))
+        if st.button(_("Download YuNet"), icon=":material/download:", key="side_download_yunet"):
+            with error_box(_("fetching YuNet")), st.spinner(_("Downloading YuNet")):
                 detector_factory.download_yunet()
                 st.session_state[f"side_detector_{len(names) + 1}"] = "yunet"
                 st.rerun()
@@ -115,21 +124,31 @@ def _choose_classifier() -> tuple[ModelBundle | None, str | None, tuple[str, ...
     """Choose the classifier and its head; return also a message for each model that cannot be used."""
     bundles, errors = list_classifiers()
     if errors:
-        st.caption(f":material/info: {len(errors)} of the model folders cannot be used; Home shows why.")
+        st.caption(
+            ngettext(
+                ":material/info: {count} model folder cannot be used; Home shows why.",
+                ":material/info: {count} model folders cannot be used; Home shows why.",
+                len(errors),
+            ).format(count=len(errors))
+        )
     if not bundles:
         return None, None, tuple(errors)
     bundle = bundles[0]
     if len(bundles) > 1:
         names = [bundle.name for bundle in bundles]
-        name = st.selectbox("Classifier", names, key="side_classifier", help="The model that predicts expressions.")
+        name = st.selectbox(
+            _("Classifier"), names, key="side_classifier", help=_("The model that predicts expressions.")
+        )
         bundle = bundles[names.index(name)]
     heads = sorted(bundle.heads, key=lambda head: head != bundle.default_head)
     head = st.selectbox(
-        "Label set",
+        _("Label set"),
         heads,
         format_func=lambda name: describe_head(bundle, name),
         key=f"side_head_{bundle.name}",
-        help="The labels of the training. FER-2013: one label a face. FER+: votes of ten people a face. "
-        "Default: both together.",
+        help=_(
+            "The labels of the training. FER-2013: one label a face. FER+: votes of ten people a face. "
+            "Default: both together."
+        ),
     )
     return bundle, head, tuple(errors)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from babel.messages.catalog import Catalog, Message
-from babel.messages.extract import extract_from_dir
+from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.pofile import read_po
 
@@ -26,8 +26,9 @@ def read_sources() -> dict[tuple[str, str], tuple[str, ...]]:
     """Return the text to translate: its forms by context and first form."""
     with (ROOT / "babel.cfg").open() as file:
         methods, options = parse_mapping_cfg(file)
+    keywords = {**DEFAULT_KEYWORDS, "gettext_noop": None}
     found = {}
-    for _, _, message, _, context in extract_from_dir(ROOT, methods, options):
+    for _, _, message, _, context in extract_from_dir(ROOT, methods, options, keywords):
         forms = message if isinstance(message, tuple) else (message,)
         found[context or "", forms[0]] = forms
     return found

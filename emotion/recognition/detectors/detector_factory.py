@@ -17,6 +17,7 @@ from emotion.recognition.detectors.detection import FaceDetector
 from emotion.recognition.detectors.onnx_detector import OnnxFaceDetector
 from emotion.recognition.detectors.opencv_detectors import HaarCascade, YuNet
 from emotion.storage import write_atomic
+from emotion.translation.messages import gettext as _
 
 YUNET_FILE: Final = "face_detection_yunet_2023mar.onnx"
 YUNET_SHA256: Final = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
@@ -89,16 +90,22 @@ def download_yunet(timeout: float = 5.0) -> Path:
             data = response.read(2_000_000)
     except (OSError, http.client.HTTPException) as error:
         raise ModelError(
-            "The YuNet face detector could not be fetched (no network?); connect this machine to the internet and try "
-            f"again, or use another detector: {', '.join((*trained_detectors(), 'haar'))}."
+            _(
+                "The YuNet face detector could not be fetched (no network?); connect this machine to the internet and "
+                "try again, or use another detector: {names}."
+            ).format(names=", ".join((*trained_detectors(), "haar")))
         ) from error
     if hashlib.sha256(data).hexdigest() != YUNET_SHA256:
-        raise ModelError("The file fetched for YuNet is not the published one (sha256 differs); it was not kept.")
+        raise ModelError(_("The file fetched for YuNet is not the published one (sha256 differs); it was not kept."))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, data)
     except OSError as error:
-        raise ModelError(f"YuNet cannot be kept in {path.parent} ({error.strerror}); check its rights.") from error
+        raise ModelError(
+            _("YuNet cannot be kept in {folder} ({problem}); check its rights.").format(
+                folder=path.parent, problem=error.strerror
+            )
+        ) from error
     return path
 
 
@@ -166,7 +173,7 @@ def get_detector_sha256(name: str) -> str | None:
 def detector_description(name: str) -> str:
     """Describe a detector in one sentence for the user."""
     return {
-        "glance": "Glance (built in): fast, handles tilted faces.",
-        "yunet": "YuNet (OpenCV Zoo): handles tilted and small faces.",
-        "haar": "Haar cascade (OpenCV): slower, frontal faces only.",
-    }.get(name, f"{name[:1].upper()}{name[1:]}, your own detector.")
+        "glance": _("Glance (built in): fast, handles tilted faces."),
+        "yunet": _("YuNet (OpenCV Zoo): handles tilted and small faces."),
+        "haar": _("Haar cascade (OpenCV): slower, frontal faces only."),
+    }.get(name) or _("{name}, your own detector.").format(name=f"{name[:1].upper()}{name[1:]}")

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from emotion.faces import HeadPose
+from emotion.formatting import format_list
 from emotion.movements import MOVEMENT_GROUPS, MovementGroup, average_sides
+from emotion.translation.messages import gettext as _
 
 _MIN_ANGLE: Final = 8.0  # degrees, of an angle that is named; the errors of most faces are below 4
 _MIN_MOVEMENT: Final = 0.1  # of a movement that is shown
@@ -22,15 +24,17 @@ class MovementStrength(NamedTuple):
 
 def describe_pose(pose: HeadPose) -> str:
     """Describe the direction of a head: "turned 20° to their left, raised 12°"; left and right are the person's."""
-    parts = [
-        f"turned {abs(pose.yaw):.0f}° to their {'left' if pose.yaw > 0 else 'right'}",
-        f"{'lowered' if pose.pitch > 0 else 'raised'} {abs(pose.pitch):.0f}°",
-        f"tilted {abs(pose.roll):.0f}° to their {'left' if pose.roll > 0 else 'right'}",
-    ]
+    parts = (
+        (pose.yaw, _("turned {angle}° to their left"), _("turned {angle}° to their right")),
+        (pose.pitch, _("lowered {angle}°"), _("raised {angle}°")),
+        (pose.roll, _("tilted {angle}° to their left"), _("tilted {angle}° to their right")),
+    )
     named = [
-        part for part, angle in zip(parts, (pose.yaw, pose.pitch, pose.roll), strict=True) if abs(angle) >= _MIN_ANGLE
+        (positive if angle > 0 else negative).format(angle=f"{abs(angle):.0f}")
+        for angle, positive, negative in parts
+        if abs(angle) >= _MIN_ANGLE
     ]
-    return ", ".join(named) or "facing the camera"
+    return format_list(named) or _("facing the camera")
 
 
 def list_strongest(movements: Mapping[str, float]) -> list[MovementStrength]:

@@ -12,11 +12,13 @@ import streamlit as st
 
 from emotion.errors import EmotionError
 from emotion.recognition.analyzer import Analyzer
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
 from emotion.ui import messages, session
 from emotion.ui.photos import annotated_photo, photo_cache
 
 _POLL_SECONDS: Final = 1.0
-_SAMPLE_ALT_TEXT: Final = "An astronaut in front of a space shuttle"
+_SAMPLE_ALT_TEXT: Final = gettext_noop("An astronaut in front of a space shuttle")
 
 state = st.session_state
 log = logging.getLogger(__name__)
@@ -92,7 +94,7 @@ def show_example(settings: session.SessionSettings) -> None:
 def _show_sample(settings: session.SessionSettings) -> None:
     name, content = photo_cache.read_sample_photo()
     if settings.bundle is None:
-        st.image(content, alt=_SAMPLE_ALT_TEXT)
+        st.image(content, alt=_(_SAMPLE_ALT_TEXT))
         return
-    with messages.error_box("the sample"):
-        annotated_photo.show_annotated_photo(content, name, key="home_picture", alt_text=_SAMPLE_ALT_TEXT)
+    with messages.error_box(_("the sample")):
+        annotated_photo.show_annotated_photo(content, name, key="home_picture", alt_text=_(_SAMPLE_ALT_TEXT))

@@ -15,6 +15,9 @@ from emotion.live.state import LiveFace, LiveState
 from emotion.live.stream_metrics import WINDOW_SECONDS
 from emotion.media.image_reader import encode_jpeg
 from emotion.recognition.features.wording import describe_pose
+from emotion.recognition.uncertainty import translate_reason
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import ngettext
 from emotion.ui import components, messages
 from emotion.ui.live.controller import LiveController
 
@@ -37,9 +40,11 @@ def show_cards(live_state: LiveState, is_mirrored: bool) -> None:
     _CARDS(
         key="live_cards",
         data={
-            "label": "Faces in the image",
+            "label": _("Faces in the image"),
             "faces": [_make_card(face, is_mirrored) for face in live_state.faces[:MAX_CARDS]],
-            "more": f"and {num_more} more {'face' if num_more == 1 else 'faces'}" if num_more > 0 else "",
+            "more": ngettext("and {count} more face", "and {count} more faces", num_more).format(count=num_more)
+            if num_more > 0
+            else "",
             "empty": "" if live_state.faces else _explain_no_faces(live_state),
         },
     )
@@ -47,10 +52,10 @@ def show_cards(live_state: LiveState, is_mirrored: bool) -> None:
 
 def _explain_no_faces(live_state: LiveState) -> str:
     if live_state.is_paused:
-        return "Paused: the video keeps playing; nothing is analyzed."
+        return _("Paused: the video keeps playing; nothing is analyzed.")
     if live_state.counters.num_frames == 0:
-        return "Each face gets a card here."
-    return "No face found. Look at the camera, come closer, or add light from the front."
+        return _("Each face gets a card here.")
+    return _("No face found. Look at the camera, come closer, or add light from the front.")
 
 
 def _make_card(live_face: LiveFace, is_mirrored: bool) -> dict[str, Any]:
@@ -59,7 +64,7 @@ def _make_card(live_face: LiveFace, is_mirrored: bool) -> dict[str, Any]:
     return {
         "image": components.to_data_url(encode_jpeg(live_face.thumbnail, 80)),
         "title": f"{face.track_id} {get_style(face.display_label).symbol} {components.format_prediction(face)}",
-        "reason": (face.uncertainty_reason or "").capitalize(),
+        "reason": translate_reason(face.uncertainty_reason or "").capitalize(),
         "color": get_style(face.display_label).color,
         "scores": [
             {
@@ -67,7 +72,7 @@ def _make_card(live_face: LiveFace, is_mirrored: bool) -> dict[str, Any]:
                 "score": p,
                 "text": format_percent(p),
                 "color": get_style(label).color,
-                "raw_score": live_face.raw_scores.get(label) if live_face.raw_scores else None,
+                **_make_raw_score(live_face, label),
             }
             for label, p in top_scores
         ],
@@ -75,11 +80,19 @@ def _make_card(live_face: LiveFace, is_mirrored: bool) -> dict[str, Any]:
     }
 
 
+def _make_raw_score(live_face: LiveFace, label: str) -> dict[str, Any]:
+    """Return the score of a label without calibration and its description; both None where there is none."""
+    score = live_face.raw_scores.get(label) if live_face.raw_scores else None
+    text = None if score is None else _("before {score}").format(score=format_percent(score))
+    return {"raw_score": score, "raw_text": text}
+
+
 def _make_gauge(pose: HeadPose, is_mirrored: bool) -> dict[str, Any]:
     """Return where the nose of a drawn head is, -1 to 1 to the right and downward, its roll in degrees, and words."""
     sign = -1 if is_mirrored else 1
     x, y = (max(-1.0, min(1.0, angle / _GAUGE_DEGREES)) for angle in (sign * pose.yaw, pose.pitch))
-    return {"x": round(x, 2), "y": round(y, 2), "roll": round(sign * pose.roll), "text": describe_pose(pose)}
+    text = _("Head: {direction}").format(direction=describe_pose(pose))
+    return {"x": round(x, 2), "y": round(y, 2), "roll": round(sign * pose.roll), "text": text}
 
 
 def run_diagnostics(controller: LiveController, live_state: LiveState) -> tuple[Check, ...]:
@@ -103,13 +116,13 @@ def show_diagnostics(checks: tuple[Check, ...]) -> None:
     warning_slot = st.container()  # always drawn, or the component below would be recreated and lose its report
     if failure is not None:
         warning_slot.warning(failure.message, icon=":material/videocam_off:")
-    with st.expander("Camera not working?", icon=":material/health_and_safety:", expanded=failure is not None):
+    with st.expander(_("Camera not working?"), icon=":material/health_and_safety:", expanded=failure is not None):
         icons = {"ok": ":material/check_circle: ", "failed": ":material/cancel: ", "unknown": ":material/pending: "}
-        status_texts = {"ok": "yes", "failed": "no", "unknown": "waiting"}
+        status_texts = {"ok": _("yes"), "failed": _("no"), "unknown": _("waiting")}
         st.markdown("\n".join(f"- {icons[check.status]}{check.name}: {status_texts[check.status]}" for check in checks))
         _DIAGNOSTICS(
             key="live_diagnostics",
-            data={"label": "Check the camera"},
+            data={"label": _("Check the camera")},
             default={"facts": None},
             on_facts_change=lambda: None,
         )
@@ -118,24 +131,32 @@ def show_diagnostics(checks: tuple[Check, ...]) -> None:
 def format_stats(live_state: LiveState) -> str:
     """Format the statistics of the stream as one line."""
     if live_state.result_age_seconds is None:
-        return "No frame yet"
+        return _("No frame yet")
     if live_state.rates.idle_seconds is not None and live_state.rates.idle_seconds > WINDOW_SECONDS:
-        return f"No frame for {live_state.rates.idle_seconds:.0f} seconds"
+        seconds = round(live_state.rates.idle_seconds)
+        return ngettext("No frame for {seconds} second", "No frame for {seconds} seconds", seconds).format(
+            seconds=seconds
+        )
     parts = [components.format_size(live_state.frame_size)] if live_state.frame_size else []
     parts += [
-        f"{live_state.rates.fps_in:.0f} fps, {live_state.rates.fps_out:.0f} analyzed",
-        f"detection {live_state.stats.detect_ms:.0f} ms, classification {live_state.stats.classify_ms:.0f} ms, "
-        f"drawing {live_state.draw_ms:.0f} ms",
-        f"result {live_state.result_age_seconds:.0f} s old"
+        _("{fps:.0f} fps, {analyzed:.0f} analyzed").format(
+            fps=live_state.rates.fps_in, analyzed=live_state.rates.fps_out
+        ),
+        _("detection {detection:.0f} ms, classification {classification:.0f} ms, drawing {drawing:.0f} ms").format(
+            detection=live_state.stats.detect_ms,
+            classification=live_state.stats.classify_ms,
+            drawing=live_state.draw_ms,
+        ),
+        _("result {seconds:.0f} s old").format(seconds=live_state.result_age_seconds)
         if live_state.rates.latency_p95_seconds is None
-        else f"latency {1000 * live_state.rates.latency_p95_seconds:.0f} ms",
+        else _("latency {latency:.0f} ms").format(latency=1000 * live_state.rates.latency_p95_seconds),
     ]
-    counts = {
-        "dropped": live_state.counters.dropped_frames,
-        "late": live_state.counters.late_frames,
-        "failed": live_state.counters.errors,
-    }
-    parts += [f"{count} {name}" for name, count in counts.items() if count]
+    counts = (
+        (live_state.counters.dropped_frames, _("{count} dropped")),
+        (live_state.counters.late_frames, _("{count} late")),
+        (live_state.counters.errors, _("{count} failed")),
+    )
+    parts += [text.format(count=count) for count, text in counts if count]
     return " · ".join(parts)
 
 
@@ -143,4 +164,5 @@ def show_stats(live_state: LiveState) -> None:
     """Show the statistics of the stream, and its last error."""
     st.caption(format_stats(live_state))
     if live_state.counters.last_error and live_state.counters.errors:
-        st.caption(f"Last error: {messages.escape_markdown(live_state.counters.last_error)}")
+        error = messages.escape_markdown(live_state.counters.last_error)
+        st.caption(_("Last error: {error}").format(error=error))

@@ -21,13 +21,16 @@ from emotion.live.state import LiveOptions
 from emotion.media.image_reader import read_image
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.settings import AnalyzerSettings
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
 from emotion.ui import session as ui_session
 from emotion.ui.photos import photo_cache
+from emotion.ui.streamlit_workarounds import translate_spinner
 
 CAMERA_SIZES: Final = {
-    "Small": (320, 240),
-    "Normal": (640, 480),
-    "Large": (1280, 720),
+    gettext_noop("Small"): (320, 240),
+    gettext_noop("Normal"): (640, 480),
+    gettext_noop("Large"): (1280, 720),
 }  # ideal width and height in pixels
 
 
@@ -97,7 +100,9 @@ class LiveController:
     def start_recording(self, write_video: bool) -> None:
         """Start a recording, with a video if requested; not while paused, when no frames are analyzed."""
         if self.session.options.is_paused:
-            self.message = "Nothing can be recorded while the stream is paused; end the pause and press Record again."
+            self.message = _(
+                "Nothing can be recorded while the stream is paused; end the pause and press Record again."
+            )
             return
         if self.recording is not None and self.recording.video_path is not None:
             self.recording.video_path.unlink(missing_ok=True)
@@ -107,7 +112,9 @@ class LiveController:
             self.message = ""
         except OSError as error:
             video_path = None
-            self.message = f"The video cannot be written ({error.strerror}); the scores are recorded."
+            self.message = _("The video cannot be written ({problem}); the scores are recorded.").format(
+                problem=error.strerror
+            )
         self.session.start_recording(video_path)
 
     def stop_recording(self) -> None:
@@ -154,9 +161,9 @@ def get_controller(source: str, options: LiveOptions) -> LiveController:
     return controller
 
 
-@st.cache_resource(max_entries=8, show_spinner="Getting ready")
+@translate_spinner(st.cache_resource, gettext_noop("Getting ready"), max_entries=8)
 def _warm_up(detector: str, sha256: str, _analyzer: Analyzer) -> bool:
     """Analyze the sample photo: the first two analyses are slow, which would delay the camera."""
-    for _ in range(2):
+    for _time in range(2):
         _analyzer.analyze(read_image(photo_cache.SAMPLE_PHOTO), AnalyzerSettings(max_side=max(CAMERA_SIZES["Normal"])))
     return True

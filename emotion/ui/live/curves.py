@@ -7,9 +7,10 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from emotion.faces import FrameResult
-from emotion.formatting import format_percent
+from emotion.formatting import format_list, format_percent
 from emotion.live.session import HISTORY_SECONDS
 from emotion.movements import measure_curves
+from emotion.translation.messages import gettext as _
 from emotion.ui import components
 from emotion.ui.live.ribbon import MAX_GAP_SECONDS, group_by_track
 
@@ -53,8 +54,8 @@ def show_curves(results: Iterable[tuple[float, FrameResult]]) -> None:
     _CURVES(
         key="live_curves",
         data={
-            "label": "Movements of the last 30 seconds",
-            "styles": [style._asdict() for style in _STYLES],
+            "label": _("Movements of the last 30 seconds"),
+            "styles": [style._replace(name=_(style.name))._asdict() for style in _STYLES],
             "lanes": [lane._asdict() for lane in make_lanes(results)],
         },
     )
@@ -65,12 +66,18 @@ def make_lanes(results: Iterable[tuple[float, FrameResult]]) -> list[Lane]:
     lanes = []
     for track_id, samples in group_by_track(results).items():
         curves = [(seconds, measure_curves(face.features.movements)) for seconds, face in samples if face.features]
-        if any(measured for _, measured in curves):
-            latest = ", ".join(
-                f"{style.name} {format_percent(curves[-1][1].get(style.name, 0.0))}" for style in _STYLES
+        if any(measured for _seconds, measured in curves):
+            latest = format_list(
+                f"{_(style.name)} {format_percent(curves[-1][1].get(style.name, 0.0))}" for style in _STYLES
             )
             paths = tuple(_make_path(style.name, curves) for style in _STYLES)
-            lanes.append(Lane(str(track_id), f"Movements of face {track_id}: {latest}", paths))
+            lanes.append(
+                Lane(
+                    str(track_id),
+                    _("Movements of face {number}: {values}").format(number=track_id, values=latest),
+                    paths,
+                )
+            )
     return lanes[:MAX_LANES]
 
 
@@ -80,7 +87,7 @@ def _make_path(name: str, curves: Sequence[tuple[float, dict[str, float]]]) -> s
     if not points:
         return ""
     commands = [f"M{_to_x(points[0][0]):.1f} {_to_y(points[0][1]):.1f}"]
-    for (before, _), (seconds, value) in pairwise(points):
+    for (before, _value), (seconds, value) in pairwise(points):
         command = "M" if seconds - before > MAX_GAP_SECONDS else "L"
         commands.append(f"{command}{_to_x(seconds):.1f} {_to_y(value):.1f}")
     return "".join(commands)

@@ -9,7 +9,9 @@ import streamlit as st
 from emotion.demo.camera import DemoCamera, SyntheticFacesCamera
 from emotion.media.image_reader import read_image
 from emotion.recognition.classification import ExpressionClassifier
+from emotion.translation.messages import gettext_noop
 from emotion.ui.photos import photo_cache
+from emotion.ui.streamlit_workarounds import translate_spinner
 from emotion.ui.synthetic import faces
 
 _SAMPLE_FACE: Final = (224.0, 116.0), 96.0  # center and width of the face in the sample photo, pixels
@@ -23,7 +25,7 @@ def get_demo_camera(classifier: ExpressionClassifier) -> DemoCamera | SyntheticF
     return _make_synthetic_camera(people.seeds, people.sampler.bundle.sha256, people)
 
 
-@st.cache_resource(max_entries=2, show_spinner="Drawing people who do not exist")
+@translate_spinner(st.cache_resource, gettext_noop("Drawing people who do not exist"), max_entries=2)
 def _make_synthetic_camera(seeds: tuple[int, ...], sha256: str, _people: faces.SyntheticPeople) -> SyntheticFacesCamera:
     return SyntheticFacesCamera(_people.draw_morphs(2), len(_people.sampler.labels))
 

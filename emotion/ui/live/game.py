@@ -8,9 +8,11 @@ from typing import Final
 
 import streamlit as st
 
+from emotion.formatting import format_list
 from emotion.live.game import MAX_POINTS, MirrorGame, Phase, choose_challenges
 from emotion.live.game_card import render_game_card
 from emotion.media.image_reader import encode_png
+from emotion.translation.messages import gettext as _
 from emotion.ui import components, messages, session
 from emotion.ui.live import game_panel
 from emotion.ui.live.controller import LiveController
@@ -30,14 +32,16 @@ def show_panel(live: LiveController, shown_result: MirrorGame | None) -> None:
         shown_result: What `show_result` returned in the run of the page.
     """
     if session.get_settings().anonymize:
-        st.info("The mirror game shows faces, and Blur faces is on; it is available again when that is off.")
+        st.info(_("The mirror game shows faces, and Blur faces is on; it is available again when that is off."))
         return
-    with messages.error_box("the game"):
+    with messages.error_box(_("the game")):
         game = _get_game(live)
         if game is None:
             st.markdown(
-                "**Show what the program asks for.** Five rounds, each with an expression or a movement that you hold "
-                "for half a second. First relax your face: it counts as zero."
+                _(
+                    "**Show what the program asks for.** Five rounds, each with an expression or a movement that you "
+                    "hold for half a second. First relax your face: it counts as zero."
+                )
             )
         elif game.phase is not Phase.DONE:
             now = _now()
@@ -54,17 +58,17 @@ def _show_buttons(live: LiveController, game: MirrorGame | None) -> None:
     is_running = game is not None and game.phase is not Phase.DONE
     with st.container(horizontal=True):
         st.button(
-            "Play" if game is None else "Start again",
+            _("Play") if game is None else _("Start again"),
             icon=":material/play_arrow:" if game is None else ":material/replay:",
             type="secondary" if is_running else "primary",
             key="live_game_start",
             on_click=_start,
             args=[live],
             disabled=not live.is_used,
-            help=None if live.is_used else "Enable the camera first, or choose the demo.",
+            help=None if live.is_used else _("Enable the camera first, or choose the demo."),
         )
         if game is not None:
-            st.button("End the game", icon=":material/close:", key="live_game_end", on_click=leave)
+            st.button(_("End the game"), icon=":material/close:", key="live_game_end", on_click=leave)
 
 
 def show_result(live: LiveController) -> MirrorGame | None:
@@ -75,11 +79,12 @@ def show_result(live: LiveController) -> MirrorGame | None:
     """
     game = _find_result(live)
     if game is not None:
-        st.markdown(f"##### {game.total} of {MAX_POINTS * len(game.rounds)} points", anchors=False)
+        points = _("{points} of {total} points").format(points=game.total, total=MAX_POINTS * len(game.rounds))
+        st.markdown(f"##### {points}", anchors=False)
         card = encode_png(render_game_card(game.rounds, datetime.now().astimezone().date()))
-        results = ", ".join(f"{round_.challenge.name} {round_.points}" for round_ in game.rounds)
-        st.image(card, width="stretch", alt=f"The result: {results}")
-        components.download_button("Result card", card, "mirror-game.png", "live_game_save")
+        results = format_list(f"{_(round_.challenge.name)} {round_.points}" for round_ in game.rounds)
+        st.image(card, width="stretch", alt=_("The result: {results}").format(results=results))
+        components.download_button(_("Result card"), card, "mirror-game.png", "live_game_save")
     return game
 
 
@@ -104,11 +109,11 @@ def _start(live: LiveController) -> None:
         state[_GAME_KEY] = live.session, MirrorGame.from_challenges(challenges)
         live.message = ""
     else:
-        live.message = "The classifier in use has none of the expressions of the game; choose another one."
+        live.message = _("The classifier in use has none of the expressions of the game; choose another one.")
 
 
 def leave() -> None:
     """End the game, with the neutral face that it took."""
-    owner, _ = state.pop(_GAME_KEY, (None, None))
+    owner, _game = state.pop(_GAME_KEY, (None, None))
     if owner is not None:
         owner.clear_calibration()

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final, NamedTuple
 
-from emotion.expressions import EXPRESSIONS, UNCERTAIN, get_style, symbol_and_name
+from emotion.expressions import EXPRESSIONS, UNCERTAIN, get_style, symbol_and_name, translate_label
 from emotion.faces import Face, FrameResult
-from emotion.formatting import format_percent
+from emotion.formatting import format_list, format_percent
 from emotion.live.session import HISTORY_SECONDS
+from emotion.translation.messages import gettext as _
 
 _LANE_PX: Final = 24
 _SEGMENT_RATIO: Final = 0.7  # height of a segment in lanes
@@ -84,22 +85,28 @@ def format_ribbon(results: Sequence[tuple[float, FrameResult]]) -> str:
     tracks = group_by_track(results)
     shown = sorted({face.display_label for samples in tracks.values() for _, face in samples})
     labels = dict.fromkeys(label for samples in tracks.values() for _, face in samples for label in face.scores or ())
+    names = format_list(map(translate_label, shown)) or _("no face yet")
+    description = _("The last 30 seconds: {labels}").format(labels=names)
     lanes = "".join(_format_lane(track_id, samples) for track_id, samples in tracks.items())
     empty_lane = f'<div style="height:{_LANE_PX}px"></div>'
     ticks = "".join(
-        f'<span style="position:absolute;left:{_to_percent(-seconds)};'
+        f'<span style="position:absolute;white-space:nowrap;left:{_to_percent(-seconds)};'
         f'transform:translateX({-100 if seconds == 0 else 0 if seconds == _TICK_SECONDS[0] else -50}%)">'
-        f"{f'{seconds} s' if seconds else 'now'}</span>"
+        f"{_format_tick(seconds)}</span>"
         for seconds in _TICK_SECONDS
     )
     legend = "".join(_format_legend_entry(label) for label in [*(labels or EXPRESSIONS), UNCERTAIN.name])
     return (
-        f'<div role="img" aria-label="The last 30 seconds: {escape(", ".join(shown) or "no face yet")}" '
+        f'<div role="img" aria-label="{escape(description)}" '
         f'style="font-size:13px">{lanes or empty_lane}'
         f'<div style="position:relative;height:22px;margin-left:{_NAME_PX}px;border-top:1px solid #80808080">'
         f"{ticks}</div>"
         f'<div style="display:flex;flex-wrap:wrap;gap:4px 14px;margin:8px 0 0 {_NAME_PX}px">{legend}</div></div>'
     )
+
+
+def _format_tick(seconds: int) -> str:
+    return _("{seconds} s").format(seconds=seconds) if seconds else _("now")
 
 
 def _format_lane(track_id: int, samples: Sequence[_Sample]) -> str:

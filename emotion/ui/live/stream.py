@@ -13,6 +13,8 @@ from streamlit_webrtc.relay import get_global_relay
 
 from emotion.demo.camera import SyntheticFacesCamera
 from emotion.live.session import LiveSession
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
 from emotion.ui import components, session, streamlit_workarounds
 from emotion.ui.live import ice_servers
 from emotion.ui.live.controller import LiveController
@@ -20,7 +22,7 @@ from emotion.ui.live.demo_camera import get_demo_camera
 
 AUTOSTART_KEY: Final = "live_autostart"  # in the session state: the camera starts with the page
 _FPS: Final = 30
-_START_LABEL: Final = "Enable camera"
+_START_LABEL: Final = gettext_noop("Enable camera")
 _CAMERA_START: Final = components.load_component("camera_start")
 
 
@@ -34,7 +36,7 @@ def show_camera(controller: LiveController, size: tuple[int, int]) -> None:
         media_stream_constraints={"video": video, "audio": False},
     )
     if st.session_state.get(AUTOSTART_KEY):
-        _CAMERA_START(key="live_camera_start", data={"label": _START_LABEL}, on_done_change=_end_autostart)
+        _CAMERA_START(key="live_camera_start", data={"label": _(_START_LABEL)}, on_done_change=_end_autostart)
 
 
 def _end_autostart() -> None:
@@ -58,9 +60,9 @@ def show_demo(controller: LiveController) -> None:
         media_stream_constraints={"video": True, "audio": False},
     )
     st.caption(
-        "People who do not exist, drawn by this program: their faces go through all expressions."
+        _("People who do not exist, drawn by this program: their faces go through all expressions.")
         if isinstance(camera, SyntheticFacesCamera)
-        else "A free photo of an astronaut, moved about, analyzed like a camera."
+        else _("A free photo of an astronaut, moved about, analyzed like a camera.")
     )
 
 
@@ -83,7 +85,15 @@ def _show_stream(controller: LiveController, *, key: str, mode: Any, **kwargs: A
             "playsInline": True,
             "style": {"width": "100%", "borderRadius": "8px"},
         },
-        translations={"start": _START_LABEL, "stop": "Stop", "select_device": "Choose camera"},
+        translations={
+            "start": _(_START_LABEL),
+            "stop": _("Stop"),
+            "select_device": _("Choose camera"),
+            "device_ask_permission": _("Allow the camera in the browser."),
+            "device_access_denied": _("The browser blocks the camera."),
+            "device_not_available": _("The camera is not available."),
+            "media_api_not_available": _("This browser gives the page no camera."),
+        },
         media_toggle_controls=False,
         **kwargs,
     )

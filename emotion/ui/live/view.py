@@ -7,6 +7,7 @@ import streamlit as st
 
 from emotion.live.state import LiveOptions
 from emotion.tracking.settings import StreamSettings
+from emotion.translation.messages import gettext as _
 from emotion.ui import features_switch, messages, session
 from emotion.ui.live import cards as live_cards
 from emotion.ui.live import controls, curves, game, ribbon, single_image
@@ -53,7 +54,7 @@ def show_stream(source: str, *, is_game: bool) -> None:
         else:
             live_stream.show_demo(live)
         if live.is_used and not is_game:
-            st.toggle("Pause", key="live_pause", help="The video keeps playing; analysis is paused.")
+            st.toggle(_("Pause"), key="live_pause", help=_("The video keeps playing; analysis is paused."))
     shown_items = live.saved_items
     with saved:
         _show_downloads(live)
@@ -82,11 +83,13 @@ def show_stream(source: str, *, is_game: bool) -> None:
 def _show_switches(settings: session.SessionSettings) -> None:
     """Show what else the image and the cards can show."""
     features_switch.show_features_switch(
-        _FEATURES_KEY, "Points and outlines, head pose, smile and brows of the last 30 seconds."
+        _FEATURES_KEY, _("Points and outlines, head pose, smile and brows of the last 30 seconds.")
     )
     has_cam = session.get_analyzer().classifier.has_cam(settings.analyzer_settings.head)
     if has_cam and not settings.anonymize:
-        st.toggle("Explain", key="live_saliency", help="A heatmap of the parts of each face that drive its label.")
+        st.toggle(
+            _("Explain"), key="live_saliency", help=_("A heatmap of the parts of each face that drive its label.")
+        )
 
 
 def _get_options(*, is_game: bool) -> LiveOptions:
@@ -111,26 +114,27 @@ def _get_options(*, is_game: bool) -> LiveOptions:
 
 def _show_settings() -> tuple[int, int]:
     """Choose the size of the image and the smoothing; return the size."""
-    with st.expander("Resolution and smoothing", icon=":material/tune:"):
+    with st.expander(_("Resolution and smoothing"), icon=":material/tune:"):
         size = st.segmented_control(
-            "Resolution",
+            _("Resolution"),
             list(CAMERA_SIZES),
+            format_func=_,
             default="Normal",
             required=True,
             key="live_size",
-            help="Larger images show smaller faces, and take more time. A new size restarts the camera.",
+            help=_("Larger images show smaller faces, and take more time. A new size restarts the camera."),
         )
         st.slider(
-            "Smoothing",
+            _("Smoothing"),
             0.0,
             2.0,
             0.5,
             0.1,
-            format="%.1f s",
+            format=_("%.1f s"),
             key="live_smoothing",
-            help="Half-life of the moving average in seconds; 0 for none.",
+            help=_("Half-life of the moving average in seconds; 0 for none."),
         )
-        st.toggle("Mirrored", True, key="live_mirror", help="Like a mirror: your left is on the left.")
+        st.toggle(_("Mirrored"), True, key="live_mirror", help=_("Like a mirror: your left is on the left."))
     return CAMERA_SIZES[size or "Normal"]
 
 
@@ -138,7 +142,7 @@ def _show_cards(controller: LiveController) -> None:
     """Show the cards; nothing before a stream was requested."""
     if not controller.is_used:
         return
-    with messages.error_box("the faces"):
+    with messages.error_box(_("the faces")):
         live_state = controller.session.state(
             max_saliency_faces=live_cards.MAX_CARDS if state.get("live_saliency") else 0
         )
@@ -151,14 +155,14 @@ def _show_cards(controller: LiveController) -> None:
 def _show_ribbon(controller: LiveController) -> None:
     """Show the last half minute; nothing before a stream was requested."""
     if controller.is_used:
-        with messages.error_box("the last half minute"):
+        with messages.error_box(_("the last half minute")):
             st.html(ribbon.format_ribbon(controller.session.state().recent_results))
 
 
 def _show_buttons(controller: LiveController, shown_items: object, is_game: bool) -> None:
     """Show the buttons under the stream, none in a game; rerun the page when the saved items are not `shown_items`."""
     if controller.is_used and not is_game:
-        with messages.error_box("the buttons"):
+        with messages.error_box(_("the buttons")):
             live_state = controller.session.state()
             controls.show_buttons(controller, live_state)
             controls.show_calibration(controller, live_state)
@@ -168,20 +172,20 @@ def _show_buttons(controller: LiveController, shown_items: object, is_game: bool
 
 def _show_downloads(controller: LiveController) -> None:
     """Show the saved items; outside of the fragments, see `components.download_button`."""
-    with messages.error_box("the recording"):
+    with messages.error_box(_("the recording")):
         controls.show_recording_downloads(controller)
-    with messages.error_box("the snapshot"):
+    with messages.error_box(_("the snapshot")):
         controls.show_snapshot_downloads(controller)
 
 
 def _show_messages(controller: LiveController) -> None:
     """Show what is wrong with the camera, the messages of the last action, and the statistics of the stream."""
-    with messages.error_box("the messages"):
+    with messages.error_box(_("the messages")):
         live_state = controller.session.state()
         if controller.source == "Camera":
             live_cards.show_diagnostics(live_cards.run_diagnostics(controller, live_state))
         if controller.is_finishing:
-            st.caption("Finishing the recording")
+            st.caption(_("Finishing the recording"))
         for message in filter(None, (controller.message, live_state.recording and live_state.recording.warning)):
             st.caption(messages.escape_markdown(message))
         if controller.is_used:

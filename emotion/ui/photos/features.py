@@ -8,11 +8,13 @@ from typing import Final
 import streamlit as st
 
 from emotion import charts
+from emotion.expressions import translate_label
 from emotion.faces import Face
-from emotion.formatting import format_percent
+from emotion.formatting import format_list, format_percent
 from emotion.recognition.features.label_movements import explain_label
 from emotion.recognition.features.wording import describe_pose
 from emotion.results import photos, tables
+from emotion.translation.messages import gettext as _
 from emotion.ui import components
 from emotion.ui.features_switch import ESTIMATES_NOTE, is_on, show_features_switch
 
@@ -21,7 +23,7 @@ _SWITCH_KEY: Final = "photo_features"
 
 def show_switch() -> None:
     """Show the switch of points, head pose and movements."""
-    show_features_switch(_SWITCH_KEY, "Points, outlines, head pose and movements of each face, also in downloads.")
+    show_features_switch(_SWITCH_KEY, _("Points, outlines, head pose and movements of each face, also in downloads."))
 
 
 def select_features(faces: Sequence[Face]) -> tuple[Face, ...]:
@@ -34,16 +36,20 @@ def show_features(face: Face) -> None:
     if face.features is None:
         return
     if face.features.pose is None:
-        st.caption("No facial features: the network does not see this face well enough.")
+        st.caption(_("No facial features: the network does not see this face well enough."))
         return
     reasons = explain_label(face)
-    lines = [f"**Speaks for {face.label}:** {', '.join(reasons)}"] if reasons else []
-    st.markdown("  \n".join([*lines, f"**Head:** {describe_pose(face.features.pose)}"]))
+    lines = [_("**Head:** {direction}").format(direction=describe_pose(face.features.pose))]
+    if reasons:
+        movements = format_list(map(_, reasons))
+        label = translate_label(face.label or "")
+        lines.insert(0, _("**Speaks for {label}:** {movements}").format(label=label, movements=movements))
+    st.markdown("  \n".join(lines))
     table = tables.movements_table(face.features)
     if table.empty:
-        st.caption("No movement is seen in this face.")
+        st.caption(_("No movement is seen in this face."))
         return
     pairs = zip(table["movement"], table["strength"], strict=True)
-    alt_text = ", ".join(f"{movement} {format_percent(strength)}" for movement, strength in pairs)
-    st.markdown("**Movements**", help=ESTIMATES_NOTE)
+    alt_text = format_list(f"{movement} {format_percent(strength)}" for movement, strength in pairs)
+    st.markdown(_("**Movements**"), help=_(ESTIMATES_NOTE))
     components.show_chart(charts.plot_movements(table), key="photo_movements", alt_text=alt_text)

@@ -18,6 +18,8 @@ from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.settings import AnalyzerSettings
 from emotion.results import photos
 from emotion.results.photos import Photo, PhotoAnalysis
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import ngettext
 from emotion.ui import session
 
 SAMPLE_PHOTO: Final = SAMPLE_IMAGE
@@ -46,8 +48,12 @@ def analyze_photo(content: bytes, name: str, *, with_features: bool = False) -> 
 
     def show_position(num_ahead: int) -> None:
         slots[:] = slots or [st.empty()]
-        position = f"{num_ahead} before yours" if num_ahead else "yours is next"
-        slots[0].caption(f"Many photos are being analyzed right now; {position}.")
+        text = ngettext(
+            "Many photos are being analyzed right now; {count} before yours.",
+            "Many photos are being analyzed right now; {count} before yours.",
+            num_ahead,
+        ).format(count=num_ahead)
+        slots[0].caption(text if num_ahead else _("Many photos are being analyzed right now; yours is next."))
 
     with _get_semaphore().acquire(show_position):
         for slot in slots:

@@ -12,14 +12,17 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from emotion import charts
-from emotion.expressions import get_style, symbol_and_name
+from emotion.expressions import get_style, symbol_and_name, translate_label
 from emotion.faces import Face
-from emotion.formatting import format_percent
+from emotion.formatting import format_list, format_percent
 from emotion.recognition.annotation import MAX_FULL_LABELS
 from emotion.recognition.saliency import overlay_class_activation
-from emotion.results import photos, serialization, tables
+from emotion.recognition.uncertainty import translate_reason
+from emotion.results import photos, tables
 from emotion.results.photos import Photo
 from emotion.results.share_card import MAX_TITLE_LENGTH
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import ngettext
 from emotion.ui import components, session
 from emotion.ui.photos import features, photo_cache
 from emotion.ui.session import SessionSettings
@@ -39,7 +42,7 @@ def select_face(photo_number: int, face_number: int) -> None:
 
 def format_face_count(num_faces: int) -> str:
     """Format a number of faces: "no face", "1 face", "2 faces"."""
-    return {0: "no face", 1: "1 face"}.get(num_faces, f"{num_faces} faces")
+    return ngettext("{count} face", "{count} faces", num_faces).format(count=num_faces) if num_faces else _("no face")
 
 
 def show_result(photo: Photo, settings: SessionSettings) -> None:
@@ -73,17 +76,20 @@ def _show_photo(photo: Photo, selected: int, settings: SessionSettings) -> None:
         key="photo_picture",
         anonymize=settings.anonymize,
         selection=components.Selection(selected, lambda n: select_face(state["photo_index"], n)),
-        alt_text=f"{photo.name}: {serialization.format_counts(photo.faces)}",
+        alt_text=f"{photo.name}: {components.format_counts(photo.faces)}",
     )
     if photo.faces:
         features.show_switch()
     if photo.analysis.reduction > 1:
         st.caption(
-            f"This photo is very large and was analyzed at 1/{photo.analysis.reduction} of its width and height: "
-            f"{photo.analysis.width} × {photo.analysis.height} pixels."
+            _("This photo is very large and was analyzed at 1/{reduction} of its width and height: {size}.").format(
+                reduction=photo.analysis.reduction,
+                size=components.format_size((photo.analysis.width, photo.analysis.height)),
+            )
         )
     if photo.analysis.rotation:
-        st.caption(f"This photo was turned clockwise by {photo.analysis.rotation} degrees to find its faces.")
+        text = _("This photo was turned clockwise by {degrees} degrees to find its faces.")
+        st.caption(text.format(degrees=photo.analysis.rotation))
 
 
 def _show_crops(photo: Photo, selected: int, settings: SessionSettings) -> None:
@@ -93,7 +99,7 @@ def _show_crops(photo: Photo, selected: int, settings: SessionSettings) -> None:
         components.Thumbnail(
             crop,
             f"{n} {symbol_and_name(face.display_label)}",
-            f"Face {n}: {components.format_prediction(face)}",
+            _("Face {number}: {prediction}").format(number=n, prediction=components.format_prediction(face)),
             get_style(face.display_label).color,
         )
         for n, (crop, face) in enumerate(zip(crops, photo.faces, strict=True), 1)
@@ -101,7 +107,7 @@ def _show_crops(photo: Photo, selected: int, settings: SessionSettings) -> None:
     components.show_thumbnails(
         thumbnails,
         key="photo_crops",
-        label="Faces",
+        label=_("Faces"),
         side_px=76,
         max_height_px=620,
         selection=components.Selection(selected, lambda n: select_face(state["photo_index"], n)),
@@ -111,19 +117,24 @@ def _show_crops(photo: Photo, selected: int, settings: SessionSettings) -> None:
 def _show_no_faces() -> None:
     """Show what may help to find faces."""
     st.info(
-        "**No face found,** neither upright nor rotated by 90, 180 or 270 degrees. What may help:\n"
-        "- faces that are larger, brighter, and seen from the front\n"
-        "- in the sidebar, a lower detection threshold or the search resolution Thorough",
+        _(
+            "**No face found,** neither upright nor rotated by 90, 180 or 270 degrees. What may help:\n"
+            "- faces that are larger, brighter, and seen from the front\n"
+            "- in the sidebar, a lower detection threshold or the search resolution Thorough"
+        ),
         icon=":material/person_search:",
     )
 
 
 def _show_group(faces: tuple[Face, ...]) -> None:
     """Show the counts of the expressions of all faces."""
-    counts = serialization.format_counts(faces)
-    st.markdown(f"##### {format_face_count(len(faces))}: {counts}", anchors=False)
+    counts = components.format_counts(faces)
+    title = _("{group}: {counts}").format(group=format_face_count(len(faces)), counts=counts)
+    st.markdown(f"##### {title}", anchors=False)
     components.show_chart(
-        charts.plot_group_shares(tables.counts_table(faces)), key="photo_group", alt_text=f"The whole group: {counts}"
+        charts.plot_group_shares(tables.counts_table(faces)),
+        key="photo_group",
+        alt_text=_("The whole group: {counts}").format(counts=counts),
     )
 
 
@@ -132,27 +143,26 @@ def _show_details(photo: Photo, selected: int, settings: SessionSettings) -> Non
     face, anonymize = photo.faces[selected - 1], settings.anonymize
     if len(photo.faces) > 1:
         st.pagination(len(photo.faces), key="photo_face")
-    st.markdown(
-        f"##### Face {selected}: {get_style(face.display_label).symbol} {components.format_prediction(face)}",
-        anchors=False,
-    )
+    prediction = f"{get_style(face.display_label).symbol} {components.format_prediction(face)}"
+    title = _("Face {number}: {prediction}").format(number=selected, prediction=prediction)
+    st.markdown(f"##### {title}", anchors=False)
     if face.uncertainty_reason:
         st.markdown(components.format_uncertainty(face))
     with st.container(horizontal=True):
         st.image(
             photo.analysis.render_crops(anonymize)[selected - 1],
-            "Photo",
+            _("Photo"),
             width=_FACE_PX,
-            alt=f"Face {selected}",
+            alt=_("Face {number}").format(number=selected),
         )
         if not anonymize:
             gray = np.repeat(np.repeat(photo.analysis.gray_crops[selected - 1], 4, axis=0), 4, axis=1)
-            st.image(gray, "Model input", width=_FACE_PX, alt=f"Face {selected} in gray, 48 by 48 pixels")
+            alt_text = _("Face {number} in gray, 48 by 48 pixels").format(number=selected)
+            st.image(gray, _("Model input"), width=_FACE_PX, alt=alt_text)
             _show_saliency(photo.analysis.gray_crops[selected - 1], face, settings.analyzer_settings.head)
     scores = tables.scores_table(face)
-    alt_text = ", ".join(
-        f"{label} {format_percent(p)}" for label, p in zip(scores["expression"], scores["probability"], strict=True)
-    )
+    pairs = zip(scores["expression"], scores["probability"], strict=True)
+    alt_text = format_list(f"{translate_label(label)} {format_percent(p)}" for label, p in pairs)
     components.show_chart(charts.plot_scores(scores), key="photo_scores", alt_text=alt_text)
     features.show_features(face)
 
@@ -164,9 +174,9 @@ def _show_saliency(gray: NDArray[np.uint8], face: Face, head: str | None) -> Non
         label = face.scores.label
         st.image(
             overlay_class_activation(classifier, gray, label, head, _SALIENCY_PX),
-            f'Why "{label}"',
+            _('Why "{label}"').format(label=translate_label(label)),
             width=_FACE_PX,
-            alt=f"Heatmap of the parts of the face that drive the label {label}",
+            alt=_("Heatmap of the parts of the face that drive the label {label}").format(label=translate_label(label)),
         )
 
 
@@ -174,6 +184,8 @@ def show_table(analyzed_photos: list[Photo]) -> None:
     """Show a sortable table of all faces of all photos, to select one."""
     table = tables.faces_table([(photo.name, photo.faces) for photo in analyzed_photos])
     table["display_label"] = [symbol_and_name(face.display_label) for photo in analyzed_photos for face in photo.faces]
+    table["label"] = table["label"].map(translate_label)
+    table["uncertainty_reason"] = table["uncertainty_reason"].map(translate_reason)
     table[["confidence", "detection_score"]] *= 100
     positions = [(i, n) for i, photo in enumerate(analyzed_photos, 1) for n in range(1, len(photo.faces) + 1)]
 
@@ -184,7 +196,7 @@ def show_table(analyzed_photos: list[Photo]) -> None:
 
     percent_column = partial(st.column_config.ProgressColumn, min_value=0, max_value=100, format="%.0f%%")
     columns = ["face_index", "display_label", "confidence", "label", "uncertainty_reason", "detection_score"]
-    with st.expander("Table of all faces", icon=":material/table_rows:"):
+    with st.expander(_("Table of all faces"), icon=":material/table_rows:"):
         st.dataframe(
             table,
             key="photo_table",
@@ -194,13 +206,13 @@ def show_table(analyzed_photos: list[Photo]) -> None:
             height="content" if len(table) <= _MAX_FULL_ROWS else "auto",
             column_order=["file", *columns] if len(analyzed_photos) > 1 else columns,
             column_config={
-                "file": "Photo",
-                "face_index": st.column_config.NumberColumn("Face", width="small"),
-                "display_label": "Expression",
-                "confidence": percent_column("Confidence", help="Probability of the top label."),
-                "label": "Top label",
-                "uncertainty_reason": st.column_config.TextColumn("Reason", width="medium"),
-                "detection_score": percent_column("Detection score", help="Confidence that this is a face."),
+                "file": _("Photo"),
+                "face_index": st.column_config.NumberColumn(_("Face"), width="small"),
+                "display_label": _("Expression"),
+                "confidence": percent_column(_("Confidence"), help=_("Probability of the top label.")),
+                "label": _("Top label"),
+                "uncertainty_reason": st.column_config.TextColumn(_("Reason"), width="medium"),
+                "detection_score": percent_column(_("Detection score"), help=_("Confidence that this is a face.")),
             },
         )
 
@@ -209,57 +221,59 @@ def show_downloads(analyzed_photos: list[Photo], photo: Photo, anonymize: bool) 
     """Show downloads; files that take long to make are made on the click."""
     is_multiple = len(analyzed_photos) > 1
 
-    def show_download(key: str, label: str, data: str | Callable[[], bytes], file_name: str) -> None:
+    def add_button(key: str, label: str, data: str | Callable[[], bytes], file_name: str) -> None:
         components.download_button(label, data, file_name, f"photo_save_{key}")
 
     with st.container(horizontal=True):
-        show_download(
+        add_button(
             "image",
-            "Image",
+            _("Image"),
             lambda: photos.make_annotated_png(photo, anonymize=anonymize),
             f"{photo.stem}-faces.png",
         )
         if is_multiple:
-            show_download(
+            add_button(
                 "images",
-                "All images",
+                _("All images"),
                 lambda: photos.make_annotated_zip(analyzed_photos, anonymize=anonymize),
                 "images.zip",
             )
-        show_download(
-            "faces", "Faces", lambda: photos.make_crops_zip(analyzed_photos, anonymize=anonymize), "faces.zip"
+        add_button(
+            "faces", _("Faces"), lambda: photos.make_crops_zip(analyzed_photos, anonymize=anonymize), "faces.zip"
         )
-        if photo.faces and st.button("Share card", icon=":material/share:", key="photo_share"):
-            _show_share_card(photo, anonymize)
-        show_download("csv", "Table (CSV)", photos.faces_to_csv(analyzed_photos), "faces.csv")
-        show_download("json", "Data (JSON)", photos.faces_to_json(analyzed_photos), "faces.json")
+        if photo.faces and st.button(_("Share card"), icon=":material/share:", key="photo_share"):
+            st.dialog(_("Share card"), width="large")(_show_share_card)(photo, anonymize)
+        add_button("csv", _("Table (CSV)"), photos.faces_to_csv(analyzed_photos), "faces.csv")
+        add_button("json", _("Data (JSON)"), photos.faces_to_json(analyzed_photos), "faces.json")
 
 
-@st.dialog("Share card", width="large")
 def _show_share_card(photo: Photo, anonymize: bool) -> None:
     """Offer a card to share, with a title of one's own and a preview."""
-    title = st.text_input("Title", photo.stem, max_chars=MAX_TITLE_LENGTH, key="photo_share_title")
+    title = st.text_input(_("Title"), photo.stem, max_chars=MAX_TITLE_LENGTH, key="photo_share_title")
     card = photos.make_share_card(photo, title, datetime.now().astimezone().date(), anonymize=anonymize)
-    st.image(card, width="stretch", alt=f"Card of {photo.name}: {serialization.format_counts(photo.faces)}")
-    components.download_button("Download", card, f"{photo.stem}-card.png", "photo_share_save")
+    alt_text = _("Card of {name}: {counts}").format(name=photo.name, counts=components.format_counts(photo.faces))
+    st.image(card, width="stretch", alt=alt_text)
+    components.download_button(_("Download"), card, f"{photo.stem}-card.png", "photo_share_save")
 
 
 def show_thumbnails(analyzed_photos: list[Photo]) -> None:
     """Show thumbnails of several photos with their numbers of faces, to select one."""
     all_faces = [face for photo in analyzed_photos for face in photo.faces]
-    st.markdown(f"**{len(analyzed_photos)} photos, {len(all_faces)} faces:** {serialization.format_counts(all_faces)}")
+    counts = components.format_counts(all_faces)
+    num_photos = ngettext("{count} photo", "{count} photos", len(analyzed_photos)).format(count=len(analyzed_photos))
+    st.markdown(f"**{format_list((num_photos, format_face_count(len(all_faces))))}:** {counts}")
     thumbnails = [
         components.Thumbnail(
             photo_cache.get_thumbnail(photo, session.get_settings().anonymize),
             f"{photo.name}\n{format_face_count(len(photo.faces))}",
-            f"{photo.name}: {serialization.format_counts(photo.faces)}",
+            f"{photo.name}: {components.format_counts(photo.faces)}",
         )
         for photo in analyzed_photos
     ]
     components.show_thumbnails(
         thumbnails,
         key="photo_strip",
-        label="Photos",
+        label=_("Photos"),
         side_px=104,
         max_height_px=330,
         selection=components.Selection(state["photo_index"], lambda n: select_face(n, 1)),

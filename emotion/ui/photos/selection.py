@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 import streamlit as st
 
+from emotion.translation.messages import gettext as _
 from emotion.ui import streamlit_workarounds
 from emotion.ui.photos import photo_cache
 
@@ -40,5 +41,5 @@ def accept_dropped_photos() -> bool:
             streamlit_workarounds.release_upload(upload.file_id)
         state.update(home_drops=state.get("home_drops", 0) + 1, home_has_drop=bool(uploads))
 
-    st.file_uploader("Or drop photos here", accept_multiple_files=True, key=key, on_change=on_drop)
+    st.file_uploader(_("Or drop photos here"), accept_multiple_files=True, key=key, on_change=on_drop)
     return state.pop("home_has_drop", False)

@@ -9,6 +9,7 @@ import streamlit as st
 
 from emotion.results import photos
 from emotion.results.photos import Photo
+from emotion.translation.messages import gettext as _
 from emotion.ui import messages, session
 from emotion.ui.photos import features, photo_cache
 from emotion.ui.photos.selection import set_photos
@@ -33,25 +34,27 @@ def choose_files() -> list[tuple[str, bytes]]:
     """
     uploader_id = state.setdefault("photo_uploader_id", 0)
     st.file_uploader(
-        "Drop photos of people here",
+        _("Drop photos of people here"),
         accept_multiple_files=True,
         key=f"photo_uploader_{uploader_id}",
         on_change=_on_upload,
         args=(uploader_id,),
-        help="JPEG up to 250 million pixels, HEIC up to 50, PNG, WebP, GIF, BMP, TIFF or AVIF up to 40. They stay on "
-        "this machine and are forgotten when the page is closed.",
+        help=_(
+            "JPEG up to 250 million pixels, HEIC up to 50, PNG, WebP, GIF, BMP, TIFF or AVIF up to 40. They stay on "
+            "this machine and are forgotten when the page is closed."
+        ),
     )
     with st.container(horizontal=True):
-        if st.button("Sample photo", icon=":material/image:", key="photo_sample"):
+        if st.button(_("Sample photo"), icon=":material/image:", key="photo_sample"):
             set_photos([photo_cache.read_sample_photo()], uploader_id + 1)
             st.rerun()
-        generators, _ = faces.list_generators()
-        if generators and st.button("Sample group", icon=":material/groups:", key="photo_group"):
-            with messages.error_box("the group"):
+        generators, _errors = faces.list_generators()
+        if generators and st.button(_("Sample group"), icon=":material/groups:", key="photo_group"):
+            with messages.error_box(_("the group")):
                 if people := faces.get_synthetic_people(session.get_analyzer().classifier):
                     set_photos([faces.make_group_photo(people)], uploader_id + 1)
                 st.rerun()
-        if state.get("photo_files") and st.button("Start over", icon=":material/close:", key="photo_clear"):
+        if state.get("photo_files") and st.button(_("Start over"), icon=":material/close:", key="photo_clear"):
             set_photos([], uploader_id + 1)
             st.rerun()
     return state.get("photo_files", [])
@@ -63,11 +66,14 @@ def analyze_photos(files: list[tuple[str, bytes]]) -> list[Photo]:
     # Estimated in any case, since it takes less than a millisecond a face; so the switch shows them at once.
     with_features = session.find_features_error() is None
     analyzed, bar, start = list[Photo](), st.empty(), time.monotonic()
-    for i, (name, (_, content)) in enumerate(zip(photos.make_unique_names([n for n, _ in files]), files, strict=True)):
+    names = photos.make_unique_names([name for name, _content in files])
+    contents = [content for _name, content in files]
+    for i, (name, content) in enumerate(zip(names, contents, strict=True)):
         if i and (elapsed := time.monotonic() - start) > _PROGRESS_DELAY_SECONDS:
             seconds_left = elapsed / i * (len(files) - i)
-            bar.progress(i / len(files), f"Analyzing photo {i + 1} of {len(files)}, about {seconds_left:.0f} s left")
-        with messages.error_box(f'the photo "{name}"'):
+            text = _("Analyzing photo {number} of {total}, about {seconds:.0f} s left")
+            bar.progress(i / len(files), text.format(number=i + 1, total=len(files), seconds=seconds_left))
+        with messages.error_box(_('the photo "{name}"').format(name=name)):
             analysis = photo_cache.analyze_photo(content, name, with_features=with_features)
             faces = analysis.apply_min_confidence(min_confidence)
             analyzed.append(Photo(name, content, analysis, features.select_features(faces)))
@@ -82,10 +88,12 @@ def show_empty() -> None:
     left.image(
         photo_cache.analyze_photo(content, name).render_preview(session.get_settings().anonymize),
         width=240,
-        alt="The sample: an astronaut",
+        alt=_("The sample: an astronaut"),
     )
     right.markdown(
-        "- The expression on every face, in photos of one person or of many\n"
-        "- Hover over a face for all scores; click it for details\n"
-        "- Download pictures, faces and tables"
+        _(
+            "- The expression on every face, in photos of one person or of many\n"
+            "- Hover over a face for all scores; click it for details\n"
+            "- Download pictures, faces and tables"
+        )
     )

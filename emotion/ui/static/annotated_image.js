@@ -53,7 +53,7 @@ function makeBox(face, data, root) {
   box.style.width = `${((x2 - x1) / data.width) * 100}%`;
   box.style.height = `${((y2 - y1) / data.height) * 100}%`;
   box.style.setProperty("--color", face.color);
-  box.setAttribute("aria-label", `Face ${face.number}: ${face.title}${face.reason ? `, ${face.reason}` : ""}`);
+  box.setAttribute("aria-label", face.label);
   box.onclick = () => root.select(face.number);
   return box;
 }

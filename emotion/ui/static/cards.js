@@ -37,7 +37,7 @@ const fillGauge = (svg, pose) => {
   lines.setAttribute("d", `M0 -20Q${2 * x} 0 0 20M-16 0Q0 ${2 * y} 16 0`);
   nose.setAttribute("cx", x);
   nose.setAttribute("cy", y);
-  svg.setAttribute("aria-label", `Head: ${pose.text}`);
+  svg.setAttribute("aria-label", pose.text);
 };
 
 const makeRow = () => {
@@ -76,7 +76,7 @@ const fillRow = (node, score) => {
   track.lastChild.hidden = score.raw_score === null;
   if (score.raw_score === null) return;
   track.lastChild.style.left = `${100 * score.raw_score}%`;
-  track.lastChild.setAttribute("aria-label", `before ${Math.round(100 * score.raw_score)}%`);
+  track.lastChild.setAttribute("aria-label", score.raw_text);
 };
 
 const fill = (node, face) => {

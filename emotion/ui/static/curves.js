@@ -41,10 +41,14 @@ export default function ({ data, parentElement }) {
   if (!root.firstChild) {
     const legend = document.createElement("div");
     legend.className = "legend";
-    legend.append(...data.styles.map(makeEntry));
     root.append(document.createElement("div"), legend);
   }
   const [lanes, legend] = root.children;
+  const names = JSON.stringify(data.styles);
+  if (legend.names !== names) {
+    legend.names = names;
+    legend.replaceChildren(...data.styles.map(makeEntry));
+  }
   legend.style.display = data.lanes.length ? "" : "none";
   while (lanes.children.length > data.lanes.length) lanes.lastChild.remove();
   while (lanes.children.length < data.lanes.length) lanes.append(makeLane(data.styles));

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from emotion.environment import is_public
+from emotion.translation.messages import gettext as _
 from emotion.ui.visitors import identity
 from emotion.video.space import VisitorQuota
 
@@ -14,12 +15,12 @@ from emotion.video.space import VisitorQuota
 def format_retention() -> str:
     """Format how long videos stay, and who sees them."""
     if not is_public():
-        return "Videos stay on this machine until you delete them."
+        return _("Videos stay on this machine until you delete them.")
     quota = VisitorQuota.from_environment()
-    return (
-        f"Only you and those who have your link see your videos, which are deleted after {quota.hours:g} hours. You "
-        f"can keep {quota.videos} at a time, {quota.minutes:g} minutes and {quota.megabytes:g} MB in all."
-    )
+    return _(
+        "Only you and those who have your link see your videos, which are deleted after {hours:g} hours. You can keep "
+        "{videos} at a time, {minutes:g} minutes and {megabytes:g} MB in all."
+    ).format(hours=quota.hours, videos=quota.videos, minutes=quota.minutes, megabytes=quota.megabytes)
 
 
 def show_link() -> None:
@@ -27,8 +28,8 @@ def show_link() -> None:
     visitor_id = identity.get_id() if is_public() else ""
     if not visitor_id:
         return
-    with st.expander("Your link", icon=":material/link:"):
-        st.write("It opens your videos in another browser. Whoever has it sees them and can delete them.")
+    with st.expander(_("Your link"), icon=":material/link:"):
+        st.write(_("It opens your videos in another browser. Whoever has it sees them and can delete them."))
         st.code(_make_link(visitor_id), language=None, wrap_lines=True)
 
 

@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emotion.ui.visitors import identity
+from emotion.ui.visitors.link_page import render_link_page
 
 _CLOSED_PATH: Final = "/_stcore/metrics"  # counts of all visitors
 _SECURITY_HEADERS: Final = {
@@ -18,29 +19,6 @@ _SECURITY_HEADERS: Final = {
     "Referrer-Policy": "same-origin",
     "Content-Security-Policy": "frame-ancestors 'self'",  # Streamlit frames its own components
 }
-# The id is behind the "#": browsers send that part to no server, so that it is in no log.
-_LINK_PAGE: Final = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>Open a link</title>
-<style>
-  body { font: 1rem/1.5 sans-serif; max-width: 34rem; margin: 4rem auto; padding: 0 1rem;
-         color: #1D2B2E; background: #FFFFFF; color-scheme: light dark }
-  button { font: inherit; padding: .4rem 1rem }
-  @media (prefers-color-scheme: dark) { body { color: #E4ECEC; background: #13191B } a { color: #8AD2D4 } }
-</style>
-<h1>Open a link</h1>
-<p>This browser then shows the videos of the link in place of its own. Whoever has the link sees them, and the videos
-that you add here afterwards. Open it only if it is yours, or if you trust the person who gave it to you.</p>
-<form method="post"><input type="hidden" name="id"><button>Open the videos</button></form>
-<p><a href="./">Keep the videos of this browser</a></p>
-<script>
-  document.forms[0].id.value = location.hash.slice(1);
-  history.replaceState(null, "", location.pathname);
-</script>
-</html>
-"""
 
 
 class VisitorMiddleware:
@@ -92,7 +70,8 @@ class VisitorMiddleware:
         if path != identity.LINK_PATH:
             return None
         if request.method != "POST":
-            return HTMLResponse(_LINK_PAGE, headers={"Cache-Control": "no-store", "X-Frame-Options": "DENY"})
+            page = render_link_page(request.headers.get("accept-language", ""))
+            return HTMLResponse(page, headers={"Cache-Control": "no-store", "X-Frame-Options": "DENY"})
         visitor_id = str((await request.form()).get("id", ""))
         # Another site must not change whose videos this browser adds to.
         is_own_site = urlsplit(request.headers.get("origin", "")).netloc == request.headers.get("host")
