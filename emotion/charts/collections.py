@@ -22,6 +22,8 @@ from emotion.charts.style import (
 )
 from emotion.expressions import legend_order, symbol_and_name
 from emotion.formatting import format_percent
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import pgettext
 
 _TIME_HEIGHT_PX: Final = 220
 _FOLDER_LABEL_PX: Final = 260  # width of the names of folders
@@ -37,9 +39,9 @@ def plot_expression_counts(table: pd.DataFrame) -> alt.LayerChart:
     rows = table.assign(name=names, number=range(len(table)), part=[format_percent(share) for share in table["share"]])
     base = alt.Chart(rows).encode(
         tooltip=[
-            alt.Tooltip("name:N", title="expression"),
-            alt.Tooltip("count:Q", title="faces", format=","),
-            alt.Tooltip("part:N", title="of all"),
+            alt.Tooltip("name:N", title=_("expression")),
+            alt.Tooltip("count:Q", title=_("faces"), format=","),
+            alt.Tooltip("part:N", title=_("of all")),
         ]
     )
     bars = base.mark_bar(cornerRadius=3, stroke=EDGE_COLOR, strokeWidth=1, height=BAR_PX * 0.6).encode(
@@ -73,20 +75,20 @@ def plot_counts_over_time(table: pd.DataFrame) -> alt.LayerChart:
         end=table["start"] + _bin_width(list(table["start"]), datetime.timedelta(days=1) if is_date else 1.0),
     )
     kind = "T" if is_date else "Q"
-    title = None if is_date else "seconds from the beginning of the video"
+    title = None if is_date else _("seconds from the beginning of the video")
     bars = (
         alt.Chart(rows)
         .mark_bar(orient="vertical", stroke=EDGE_COLOR, strokeWidth=0.5)
         .encode(
             x=alt.X(f"start:{kind}", title=title, axis=alt.Axis(grid=False, labelFontSize=LABEL_FONT_PX)),
             x2="end",
-            y=alt.Y("count:Q", title="faces", stack="zero", axis=alt.Axis(format="~s", labelFontSize=LABEL_FONT_PX)),
+            y=alt.Y("count:Q", title=_("faces"), stack="zero", axis=alt.Axis(format="~s", labelFontSize=LABEL_FONT_PX)),
             order="place:Q",
             color=alt.Color("name:N", scale=make_color_scale(expressions, names), legend=make_legend()),
             tooltip=[
-                alt.Tooltip(f"start:{kind}", title="from"),
-                alt.Tooltip("name:N", title="expression"),
-                alt.Tooltip("count:Q", title="faces", format=","),
+                alt.Tooltip(f"start:{kind}", title=pgettext("time", "from")),
+                alt.Tooltip("name:N", title=_("expression")),
+                alt.Tooltip("count:Q", title=_("faces"), format=","),
             ],
         )
     )
@@ -120,11 +122,11 @@ def plot_folder_expressions(table: pd.DataFrame) -> alt.LayerChart:
             order="place:Q",
             color=alt.Color("name:N", scale=make_color_scale(expressions, names), legend=make_legend()),
             tooltip=[
-                alt.Tooltip("folder:N"),
-                alt.Tooltip("name:N", title="expression"),
-                alt.Tooltip("count:Q", title="faces", format=","),
-                alt.Tooltip("part:N", title="of the folder"),
-                alt.Tooltip("total:Q", title="faces in the folder", format=","),
+                alt.Tooltip("folder:N", title=_("folder")),
+                alt.Tooltip("name:N", title=_("expression")),
+                alt.Tooltip("count:Q", title=_("faces"), format=","),
+                alt.Tooltip("part:N", title=_("of the folder")),
+                alt.Tooltip("total:Q", title=_("faces in the folder"), format=","),
             ],
         )
     )

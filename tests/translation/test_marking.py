@@ -106,3 +106,15 @@ def test_unmarked_text_is_found(code: str) -> None:
 )
 def test_other_literals_are_left(code: str) -> None:
     assert not list(find_unmarked(ast.parse(code)))
+
+
+def find_hidden(tree: ast.AST) -> list[int]:
+    """Return the lines of lookups within f-strings, in which Babel finds no text before Python 3.12."""
+    calls = [call for part in ast.walk(tree) if isinstance(part, ast.JoinedStr) for call in ast.walk(part)]
+    return [c.lineno for c in calls if isinstance(c, ast.Call) and getattr(c.func, "id", "") in TRANSLATORS]
+
+
+def test_no_text_is_looked_up_within_f_strings() -> None:
+    hidden = {path: find_hidden(ast.parse(path.read_text("utf-8"))) for path in (ROOT / "emotion").rglob("*.py")}
+    assert [path for path, lines in hidden.items() if lines] == []
+    assert find_hidden(ast.parse("f\"{_('Faces')}: {n}\"")) == [1]
