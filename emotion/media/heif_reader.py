@@ -6,10 +6,12 @@ import re
 from typing import Any, Final
 
 from emotion.media.image_safety import ImageLimits, choose_reduction, image_error, read_ftyp_brands, too_large_error
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
 
 _HEIF_BRAND: Final = re.compile(rb"he[iv][cxms]|mif1|msf1")
 _AVIF_BRANDS: Final = frozenset([b"avif", b"avis"])
-_INSTALL_ADVICE: Final = "install it with `pip install pillow-heif`, or save the image as JPEG"
+_INSTALL_ADVICE: Final = gettext_noop("install it with `pip install pillow-heif`, or save the image as JPEG")
 
 
 def is_heif(data: bytes) -> bool:
@@ -34,11 +36,13 @@ def open_heif(data: bytes, limits: ImageLimits, label: str) -> tuple[Any, int]:
     try:
         from pillow_heif import open_heif as open_file  # optional, and loaded for this format only
     except ImportError as error:
-        raise image_error(label, "is a HEIC image, which needs the package pillow-heif", _INSTALL_ADVICE) from error
+        problem = _("is a HEIC image, which needs the package pillow-heif")
+        raise image_error(label, problem, _(_INSTALL_ADVICE)) from error
     file = open_file(data)
     image = file[file.primary_index]
     width, height = image.size
     reduction = choose_reduction(width, height, limits)
     if reduction is None or width * height > limits.max_heif_pixels:
-        raise too_large_error(label, f"{width} x {height} pixels", limits.max_heif_pixels)
+        size = _("{width} x {height} pixels").format(width=width, height=height)
+        raise too_large_error(label, size, limits.max_heif_pixels)
     return image.to_pillow(), reduction

@@ -7,8 +7,10 @@ import stat
 from typing import BinaryIO, Final
 
 from emotion.media.image_safety import ImageLimits, image_error
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
 
-FORMATS_ADVICE: Final = "choose a JPEG, HEIC, PNG, WebP, GIF, BMP, TIFF, PPM or AVIF file"
+FORMATS_ADVICE: Final = gettext_noop("choose a JPEG, HEIC, PNG, WebP, GIF, BMP, TIFF, PPM or AVIF file")
 
 FileSource = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
@@ -36,21 +38,22 @@ def read_bytes(source: FileSource, limits: ImageLimits, label: str) -> bytes:
                 label, f"has the type {type(source).__name__}", "expected is a path, bytes or an open binary file"
             )
     except FileNotFoundError as error:
-        raise image_error(label, "was not found", "check the name and the folder") from error
+        raise image_error(label, _("was not found"), _("check the name and the folder")) from error
     except (OSError, ValueError) as error:  # ValueError: a closed file, or a name with a null character
-        raise image_error(label, "cannot be opened", "check that you may read it") from error
+        raise image_error(label, _("cannot be opened"), _("check that you may read it")) from error
     if memoryview(data).nbytes > limits.max_bytes:
-        max_size = f"{limits.max_bytes / 2**20:g} MB"
-        raise image_error(label, f"has more than {max_size}, the most that is read", "save a smaller copy and use that")
+        problem = _("has more than {megabytes:g} MB, the most that is read")
+        problem = problem.format(megabytes=limits.max_bytes / 2**20)
+        raise image_error(label, problem, _("save a smaller copy and use that"))
     return bytes(data)
 
 
 def _read_path(path: str | os.PathLike[str], limits: ImageLimits, label: str) -> bytes:
     status = os.stat(path)
     if stat.S_ISDIR(status.st_mode):
-        raise image_error(label, "is a folder", "choose an image in it")
+        raise image_error(label, _("is a folder"), _("choose an image in it"))
     if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device may never end
-        raise image_error(label, "is not a regular file", FORMATS_ADVICE)
+        raise image_error(label, _("is not a regular file"), _(FORMATS_ADVICE))
     with open(path, "rb") as file:
         return file.read(min(status.st_size, limits.max_bytes) + 1)
 

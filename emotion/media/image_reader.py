@@ -37,6 +37,7 @@ from emotion.media.image_safety import (
 )
 from emotion.media.messages import display_name, is_plain_text
 from emotion.media.pillow_pixels import loaded_to_rgb, mute_pillow, pillow_to_rgb
+from emotion.translation.messages import gettext as _
 
 # Fixed, so that no plugin that another package registers with Pillow is tried. "JPEG" includes MPO.
 _FORMATS: Final = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM"] + ["AVIF"] * bool(features.check("avif"))
@@ -79,14 +80,14 @@ def read_image(
 
 def decode_image(source: FileSource, *, limits: ImageLimits = DEFAULT_LIMITS, name: str | None = None) -> DecodedImage:
     """Decode as `read_image` does, and return the factor of the reduction too."""
-    label = display_name(source if name is None else name, UNNAMED_IMAGE)
+    label = display_name(source if name is None else name, _(UNNAMED_IMAGE))
     data = read_bytes(source, limits, label)
     if not data:
-        raise image_error(label, "is empty", FORMATS_ADVICE)
+        raise image_error(label, _("is empty"), _(FORMATS_ADVICE))
     if foreign_format := detect_foreign_format(data):
-        problem = f"is {foreign_format}, which cannot be read as an image"
+        problem = _("is {kind}, which cannot be read as an image").format(kind=_(foreign_format))
         if foreign_format == VIDEO_FORMAT:
-            raise image_error(label, problem, "open it as a video")
+            raise image_error(label, problem, _("open it as a video"))
         raise image_error(label, problem)
     mute_pillow()
     try:
@@ -94,17 +95,18 @@ def decode_image(source: FileSource, *, limits: ImageLimits = DEFAULT_LIMITS, na
     except ImageError:
         raise
     except Image.UnidentifiedImageError as error:
-        problem = "plain text" if is_plain_text(data) else "not a complete image of a supported format"
-        raise image_error(label, f"is {problem}", FORMATS_ADVICE) from error
+        problem = _("is plain text") if is_plain_text(data) else _("is not a complete image of a supported format")
+        raise image_error(label, problem, _(FORMATS_ADVICE)) from error
     except Image.DecompressionBombError as error:  # Pillow's own limit, above ours, checked on opening
-        size = f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels"
+        size = _("more than {count} pixels").format(count=2 * (Image.MAX_IMAGE_PIXELS or 0))
         raise too_large_error(label, size, limits.max_pixels, limits.max_side) from error
     except MemoryError as error:
-        raise image_error(label, "needs more memory than is free", "save a smaller copy and use that") from error
+        problem = _("needs more memory than is free")
+        raise image_error(label, problem, _("save a smaller copy and use that")) from error
     except Exception as error:
         # Pillow documents no list of types: hostile bytes raise zlib.error, AssertionError, RuntimeError and others
         # from its plugins, and here all of them mean the same.
-        raise image_error(label, "is damaged or cut off") from error
+        raise image_error(label, _("is damaged or cut off")) from error
 
 
 def as_rgb(image: ImageSource, *, order: Literal["rgb", "bgr"] = "rgb") -> NDArray[np.uint8]:
@@ -175,20 +177,23 @@ def _decode(data: bytes, limits: ImageLimits, label: str) -> DecodedImage:
     if image.format == "WEBP":  # its decoder holds 16 bytes per pixel, the others at most 11
         limits = replace(limits, max_pixels=limits.max_pixels * 3 // 4)
     if width * height > limits.max_pixels or max(width, height) > limits.max_side:
-        raise too_large_error(label, f"{width} x {height} pixels", limits.max_pixels, limits.max_side)
+        raise too_large_error(
+            label, _("{width} x {height} pixels").format(width=width, height=height), limits.max_pixels, limits.max_side
+        )
     if image.format == "PNG":
         image.verify()  # checks the checksums, which loading ignores; afterwards the image must be reopened
         image = Image.open(BudgetedReader(data, label), formats=("PNG",))
     if any(tile[0] == "ppm_plain" for tile in image.tile):
         # Pillow removes each comment by copying all the rest: 1 MB of comments took 6 s, 10 MB ten minutes.
-        raise image_error(label, "is a PPM file in text form, which is not read")
+        raise image_error(label, _("is a PPM file in text form, which is not read"))
     image.load()
     return DecodedImage(loaded_to_rgb(image), 1)
 
 
 def _decode_reduced(data: bytes, header: JpegHeader, limits: ImageLimits, label: str) -> DecodedImage:
     """Decode a JPEG over the limits at a half, a quarter or an eighth of its width and height."""
-    reduction, size = header.choose_reduction(limits), f"{header.width} x {header.height} pixels"
+    reduction = header.choose_reduction(limits)
+    size = _("{width} x {height} pixels").format(width=header.width, height=header.height)
     if reduction is not None:
         # `Image.open` refuses images over 179 million pixels, even those that are decoded at a reduced size.
         image = JpegImageFile(BudgetedReader(data, label))
@@ -197,8 +202,8 @@ def _decode_reduced(data: bytes, header: JpegHeader, limits: ImageLimits, label:
             image.load()
             return DecodedImage(loaded_to_rgb(image), reduction)
     if header.width * header.height <= limits.max_jpeg_pixels:
-        problem = f"has {size} in a form of JPEG that takes much memory or time to read"
-        raise image_error(label, problem, "save a smaller copy and use that")
+        problem = _("has {size} in a form of JPEG that takes much memory or time to read").format(size=size)
+        raise image_error(label, problem, _("save a smaller copy and use that"))
     raise too_large_error(label, size, limits.max_jpeg_pixels)
 
 

@@ -14,20 +14,22 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from emotion.errors import ImageError
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
 
-UNNAMED_IMAGE: Final = "The image"  # what messages call an image without a name
-VIDEO_FORMAT: Final = "a video"
+UNNAMED_IMAGE: Final = gettext_noop("The image")  # what messages call an image without a name
+VIDEO_FORMAT: Final = gettext_noop("a video")
 
 # Formats that are often mistaken for images: (offset, bytes in lower case, name in messages).
 _FOREIGN_SIGNATURES: Final = (
-    (0, b"%pdf", "a PDF document"),
-    (0, b"pk\x03\x04", "a zip archive or an office document"),
+    (0, b"%pdf", gettext_noop("a PDF document")),
+    (0, b"pk\x03\x04", gettext_noop("a zip archive or an office document")),
     (0, b"\x1ae\xdf\xa3", VIDEO_FORMAT),
     (8, b"avi list", VIDEO_FORMAT),
-    (0, b"8bps", "a Photoshop document"),
-    (0, b"<!doctype html", "a web page"),
-    (0, b"<html", "a web page"),
-    (0, b"<", "an SVG or XML document"),
+    (0, b"8bps", gettext_noop("a Photoshop document")),
+    (0, b"<!doctype html", gettext_noop("a web page")),
+    (0, b"<html", gettext_noop("a web page")),
+    (0, b"<", gettext_noop("an SVG or XML document")),
 )
 _SIGNATURE_BYTES: Final = 256
 _IMAGE_BRANDS: Final = re.compile(rb"avi[fs]|he[iv][cxms]|mif1|msf1")
@@ -95,19 +97,25 @@ def choose_reduction(width: int, height: int, limits: ImageLimits) -> int | None
     return None
 
 
-def image_error(label: str, problem: str, advice: str = "save it as JPEG or PNG and use that") -> ImageError:
-    """Make the error of one sentence: which image, its problem, and what to do."""
-    return ImageError(f"{label} {problem}: {advice}.")
+def image_error(label: str, problem: str, advice: str = "") -> ImageError:
+    """Make the error of one sentence: which image, its problem, and what to do, by default to convert it."""
+    # Translators: the name of a file, its problem, and what to do.
+    text = _("{label} {problem}: {advice}.")
+    advice = advice or _("save it as JPEG or PNG and use that")
+    return ImageError(text.format(label=label, problem=problem, advice=advice))
 
 
 def too_large_error(label: str, size: str, max_pixels: int, max_side: int | None = None) -> ImageError:
     """Make the error for an image over `max_pixels` or, where that is limited, over `max_side` on its longer side."""
-    limit = f"{max_pixels / 1e6:g} million pixels" + (f" and {max_side} on a side" if max_side else "")
-    return image_error(label, f"has {size} and at most {limit} can be read", "save a smaller copy and use that")
+    problem = _("has {size} and at most {millions:g} million pixels can be read")
+    if max_side:
+        problem = _("has {size} and at most {millions:g} million pixels and {side} on a side can be read")
+    problem = problem.format(size=size, millions=max_pixels / 1e6, side=max_side)
+    return image_error(label, problem, _("save a smaller copy and use that"))
 
 
 def _too_slow_error(label: str) -> ImageError:
-    return image_error(label, "has a structure that would take very long to read")
+    return image_error(label, _("has a structure that would take very long to read"))
 
 
 def read_ftyp_brands(data: bytes) -> frozenset[bytes]:
