@@ -50,7 +50,7 @@ def show_upload() -> None:
         state["video_uploader_id"] = uploader_id + 1  # or the next run would submit them again
         submit_videos([(file, file.name) for file in files], choices)
     if sample:
-        with messages.error_box(_("the sample")):
+        with messages.error_box(_("the sample video")):
             submit_videos([(selection.get_sample_video(), _("Sample: one face, moved about"))], choices)
 
 
