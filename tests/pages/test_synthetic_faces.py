@@ -253,3 +253,15 @@ def test_group_photo_of_synthetic_people_is_analyzed(open_page: Open, generator:
 
 def test_group_photo_needs_a_generator(open_page: Open, runs: Path) -> None:
     assert "photo_group" not in {button.key for button in open_page("photo").app.button}
+
+
+@pytest.mark.parametrize(("language", "title"), [("zh-TW", "合成人臉"), ("vi", "Khuôn mặt tổng hợp")])
+def test_page_opens_in_each_language_with_the_same_choices(
+    open_page: Open, generator: Path, language: str, title: str
+) -> None:
+    page = open_page("synthetic_faces", state={"language": language})
+    assert not page.app.exception
+    assert page.app.title[0].value == title
+    for way in ("To another person", "Mix with another"):
+        page.app.button_group(key="gen_way").set_value(way).run()
+        assert not page.app.exception
