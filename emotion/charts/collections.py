@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import altair as alt
 import pandas as pd
+from babel import Locale
 
 from emotion.charts.style import (
     BAR_PX,
@@ -22,6 +23,7 @@ from emotion.charts.style import (
 )
 from emotion.expressions import legend_order, symbol_and_name
 from emotion.formatting import format_percent
+from emotion.translation.languages import get_language
 from emotion.translation.messages import gettext as _
 from emotion.translation.messages import pgettext
 
@@ -92,7 +94,25 @@ def plot_counts_over_time(table: pd.DataFrame) -> alt.LayerChart:
             ],
         )
     )
-    return apply_layout(alt.LayerChart(layer=[bars]), height=_TIME_HEIGHT_PX + legend_height(len(names)))
+    chart = apply_layout(alt.LayerChart(layer=[bars]), height=_TIME_HEIGHT_PX + legend_height(len(names)))
+    return chart.configure(locale=alt.Locale(time=_make_time_locale())) if is_date else chart
+
+
+def _make_time_locale() -> alt.TimeLocale:
+    """Return the names of months and days in the language of the page, for the ticks of the time axis."""
+    locale = Locale.parse(get_language().replace("-", "_"))
+    months, days = locale.months["stand-alone"], locale.days["stand-alone"]
+    from_sunday = (6, *range(6))  # Babel counts from Monday
+    return alt.TimeLocale(
+        date="%Y-%m-%d",
+        dateTime="%Y-%m-%d %H:%M:%S",
+        time="%H:%M:%S",
+        periods=["AM", "PM"],
+        months=[months["wide"][number] for number in range(1, 13)],
+        shortMonths=[months["abbreviated"][number] for number in range(1, 13)],
+        days=[days["wide"][number] for number in from_sunday],
+        shortDays=[days["abbreviated"][number] for number in from_sunday],
+    )
 
 
 def plot_folder_expressions(table: pd.DataFrame) -> alt.LayerChart:

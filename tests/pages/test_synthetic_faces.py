@@ -21,7 +21,7 @@ from tests.generation.upscaling.making import write_upscaler
 
 pytestmark = pytest.mark.slow
 
-Open = Callable[[str], Any]
+Open = Callable[..., Any]
 
 
 @pytest.fixture
