@@ -4,17 +4,19 @@ from functools import partial
 
 import streamlit as st
 
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
 from emotion.ui import page
 from emotion.ui.collections import faces, files, filters, overview, selection
 
 with page.page_layout():
-    st.title("Collections", anchor=False)
-    st.write("The faces of whole archives: count them, look at them, open the photo or the second they are from.")
+    st.title(_("Collections"), anchor=False)
+    st.write(_("The faces of whole archives: count them, look at them, open the photo or the second they are from."))
     folder = selection.choose_folder()
     if folder is None:
         st.info(
-            "Analyze an archive first, and give the folder of its results above:\n\n"
-            "`emotion analyze-archive /data/photos --out /data/results`",
+            _("Analyze an archive first, and give the folder of its results above:")
+            + "\n\n`emotion analyze-archive /data/photos --out /data/results`",
             icon=":material/collections_bookmark:",
         )
         st.stop()
@@ -24,20 +26,22 @@ with page.page_layout():
     selection.show_state(folder)
     size = collection.size
     st.markdown(
-        f"**{size.files:,}** files ({size.videos:,} videos) · **{size.faces:,}** faces · "
-        f"**{size.errors:,}** files with an error"
+        _("**{files:,}** files ({videos:,} videos) · **{faces:,}** faces · **{errors:,}** files with an error").format(
+            files=size.files, videos=size.videos, faces=size.faces, errors=size.errors
+        )
     )
     chosen = filters.choose_filter(collection)
     views = {
-        "Counts": partial(overview.show_overview, collection, chosen),
-        "Faces": partial(faces.show_faces, collection, chosen),
-        "Errors": partial(files.show_errors, collection),
-        "Export": partial(files.show_export, collection, chosen),
+        gettext_noop("Counts"): partial(overview.show_overview, collection, chosen),
+        gettext_noop("Faces"): partial(faces.show_faces, collection, chosen),
+        gettext_noop("Errors"): partial(files.show_errors, collection),
+        gettext_noop("Export"): partial(files.show_export, collection, chosen),
     }
     view = st.segmented_control(
-        "What to look at",
+        _("What to look at"),
         list(views),
         default="Counts",
+        format_func=_,
         required=True,
         key="collection_view",
         label_visibility="collapsed",

@@ -4,14 +4,15 @@ import streamlit as st
 
 from emotion.storage import read_json_or_empty
 from emotion.training.runs.folder import REPORT_FILE
+from emotion.translation.messages import gettext as _
 from emotion.ui import model_card, page, session
 from emotion.ui.runs import end_to_end
 
 with page.page_layout() as settings:
-    st.title("Model card", anchor=False)
+    st.title(_("Model card"), anchor=False)
     bundle = session.get_bundle()
     report = read_json_or_empty(bundle.folder / REPORT_FILE)
-    st.write("Accuracy, calibration and limits of the classifier in use.")
+    st.write(_("Accuracy, calibration and limits of the classifier in use."))
     model_card.show_metrics(bundle, report)
     left, right = st.columns(2, gap="large")
     with left:

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from emotion.translation.messages import gettext as _
 from emotion.ui import messages, page
 from emotion.ui.video import result, selection
 from emotion.ui.video.header import show_header
@@ -12,14 +13,14 @@ from emotion.ui.visitors import spaces
 from emotion.video import library
 
 with page.page_layout():
-    st.title("Videos", anchor=False)
-    st.write("Expressions over time.")
+    st.title(_("Videos"), anchor=False)
+    st.write(_("Expressions over time."))
     analysis, is_damaged = None, True
-    with messages.error_box("this video"):
+    with messages.error_box(_("this video")):
         analysis, is_damaged = selection.get_selected_video(), False
     if analysis is None:
         if "video" in st.query_params and not is_damaged:
-            st.info("There is no such video; it may have been deleted.", icon=":material/movie:")
+            st.info(_("There is no such video; it may have been deleted."), icon=":material/movie:")
         show_upload()
         videos = library.list_videos(spaces.get_video_space())
         is_busy = any(video.state.is_running for video in videos)

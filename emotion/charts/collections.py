@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import altair as alt
 import pandas as pd
+from babel import Locale
 
 from emotion.charts.style import (
     BAR_PX,
@@ -22,6 +23,9 @@ from emotion.charts.style import (
 )
 from emotion.expressions import legend_order, symbol_and_name
 from emotion.formatting import format_percent
+from emotion.translation.languages import get_language
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import pgettext
 
 _TIME_HEIGHT_PX: Final = 220
 _FOLDER_LABEL_PX: Final = 260  # width of the names of folders
@@ -37,9 +41,9 @@ def plot_expression_counts(table: pd.DataFrame) -> alt.LayerChart:
     rows = table.assign(name=names, number=range(len(table)), part=[format_percent(share) for share in table["share"]])
     base = alt.Chart(rows).encode(
         tooltip=[
-            alt.Tooltip("name:N", title="expression"),
-            alt.Tooltip("count:Q", title="faces", format=","),
-            alt.Tooltip("part:N", title="of all"),
+            alt.Tooltip("name:N", title=_("expression")),
+            alt.Tooltip("count:Q", title=_("faces"), format=","),
+            alt.Tooltip("part:N", title=_("of all")),
         ]
     )
     bars = base.mark_bar(cornerRadius=3, stroke=EDGE_COLOR, strokeWidth=1, height=BAR_PX * 0.6).encode(
@@ -73,24 +77,42 @@ def plot_counts_over_time(table: pd.DataFrame) -> alt.LayerChart:
         end=table["start"] + _bin_width(list(table["start"]), datetime.timedelta(days=1) if is_date else 1.0),
     )
     kind = "T" if is_date else "Q"
-    title = None if is_date else "seconds from the beginning of the video"
+    title = None if is_date else _("seconds from the beginning of the video")
     bars = (
         alt.Chart(rows)
         .mark_bar(orient="vertical", stroke=EDGE_COLOR, strokeWidth=0.5)
         .encode(
             x=alt.X(f"start:{kind}", title=title, axis=alt.Axis(grid=False, labelFontSize=LABEL_FONT_PX)),
             x2="end",
-            y=alt.Y("count:Q", title="faces", stack="zero", axis=alt.Axis(format="~s", labelFontSize=LABEL_FONT_PX)),
+            y=alt.Y("count:Q", title=_("faces"), stack="zero", axis=alt.Axis(format="~s", labelFontSize=LABEL_FONT_PX)),
             order="place:Q",
             color=alt.Color("name:N", scale=make_color_scale(expressions, names), legend=make_legend()),
             tooltip=[
-                alt.Tooltip(f"start:{kind}", title="from"),
-                alt.Tooltip("name:N", title="expression"),
-                alt.Tooltip("count:Q", title="faces", format=","),
+                alt.Tooltip(f"start:{kind}", title=pgettext("time", "from")),
+                alt.Tooltip("name:N", title=_("expression")),
+                alt.Tooltip("count:Q", title=_("faces"), format=","),
             ],
         )
     )
-    return apply_layout(alt.LayerChart(layer=[bars]), height=_TIME_HEIGHT_PX + legend_height(len(names)))
+    chart = apply_layout(alt.LayerChart(layer=[bars]), height=_TIME_HEIGHT_PX + legend_height(len(names)))
+    return chart.configure(locale=alt.Locale(time=_make_time_locale())) if is_date else chart
+
+
+def _make_time_locale() -> alt.TimeLocale:
+    """Return the names of months and days in the language of the page, for the ticks of the time axis."""
+    locale = Locale.parse(get_language().replace("-", "_"))
+    months, days = locale.months["stand-alone"], locale.days["stand-alone"]
+    from_sunday = (6, *range(6))  # Babel counts from Monday
+    return alt.TimeLocale(
+        date="%Y-%m-%d",
+        dateTime="%Y-%m-%d %H:%M:%S",
+        time="%H:%M:%S",
+        periods=["AM", "PM"],
+        months=[months["wide"][number] for number in range(1, 13)],
+        shortMonths=[months["abbreviated"][number] for number in range(1, 13)],
+        days=[days["wide"][number] for number in from_sunday],
+        shortDays=[days["abbreviated"][number] for number in from_sunday],
+    )
 
 
 def plot_folder_expressions(table: pd.DataFrame) -> alt.LayerChart:
@@ -120,11 +142,11 @@ def plot_folder_expressions(table: pd.DataFrame) -> alt.LayerChart:
             order="place:Q",
             color=alt.Color("name:N", scale=make_color_scale(expressions, names), legend=make_legend()),
             tooltip=[
-                alt.Tooltip("folder:N"),
-                alt.Tooltip("name:N", title="expression"),
-                alt.Tooltip("count:Q", title="faces", format=","),
-                alt.Tooltip("part:N", title="of the folder"),
-                alt.Tooltip("total:Q", title="faces in the folder", format=","),
+                alt.Tooltip("folder:N", title=_("folder")),
+                alt.Tooltip("name:N", title=_("expression")),
+                alt.Tooltip("count:Q", title=_("faces"), format=","),
+                alt.Tooltip("part:N", title=_("of the folder")),
+                alt.Tooltip("total:Q", title=_("faces in the folder"), format=","),
             ],
         )
     )

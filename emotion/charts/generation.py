@@ -22,6 +22,7 @@ from emotion.charts.style import (
 )
 from emotion.expressions import EXPRESSIONS, symbol_and_name
 from emotion.formatting import format_percent
+from emotion.translation.messages import gettext as _
 
 
 def plot_strip_predictions(table: pd.DataFrame, ticks: Sequence[tuple[float, str]]) -> alt.Chart:
@@ -56,7 +57,7 @@ def plot_strip_predictions(table: pd.DataFrame, ticks: Sequence[tuple[float, str
             y=alt.Y("probability:Q", stack="zero", scale=alt.Scale(domain=[0, 1]), axis=None),
             color=alt.Color("name:N", scale=make_color_scale(labels, names), legend=make_legend()),
             order=alt.Order("order:Q"),
-            tooltip=[alt.Tooltip("name:N", title="expression"), alt.Tooltip("text_label:N", title="seen")],
+            tooltip=[alt.Tooltip("name:N", title=_("expression")), alt.Tooltip("text_label:N", title=_("probability"))],
         )
     )
     return chart.properties(height=130 + legend_height(len(names))).configure_view(stroke=None)
@@ -88,7 +89,11 @@ def plot_generator_history(
             ),
             color=color,
             shape=shape,
-            tooltip=[alt.Tooltip("epoch:Q"), alt.Tooltip("metric:N"), alt.Tooltip("text:N", title="value")],
+            tooltip=[
+                alt.Tooltip("epoch:Q", title=_("epoch")),
+                alt.Tooltip("metric:N", title=_("metric")),
+                alt.Tooltip("text:N", title=_("value")),
+            ],
         )
     )
     selected_line = (
@@ -111,7 +116,9 @@ def plot_intervals(table: pd.DataFrame, group_title: str) -> alt.LayerChart:
     color, shape = encode_series("condition", conditions, make_series_legend("bottom", columns=1, labelLimit=320))
     rows = table.assign(
         text_label=[
-            f"{format_percent(mean)} ({format_percent(low)} to {format_percent(high)})"
+            _("{mean} ({low} to {high})").format(
+                mean=format_percent(mean), low=format_percent(low), high=format_percent(high)
+            )
             for mean, low, high in table[["mean", "low", "high"]].itertuples(index=False)
         ]
     )
@@ -124,9 +131,9 @@ def plot_intervals(table: pd.DataFrame, group_title: str) -> alt.LayerChart:
         yOffset=alt.YOffset("condition:N", sort=conditions),
         color=color,
         tooltip=[
-            alt.Tooltip("metric:N"),
+            alt.Tooltip("metric:N", title=_("metric")),
             alt.Tooltip("condition:N", title=group_title),
-            alt.Tooltip("text_label:N", title="share"),
+            alt.Tooltip("text_label:N", title=_("share")),
         ],
     )
     x = alt.X("low:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(title=None, format="%", tickCount=5))

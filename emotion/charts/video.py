@@ -23,6 +23,7 @@ from emotion.charts.style import (
 )
 from emotion.expressions import UNCERTAIN, get_style, legend_order, symbol_and_name, text_color
 from emotion.formatting import format_clock_tenths, format_percent
+from emotion.translation.messages import gettext as _
 
 TIME_SELECTION: Final = "time"
 _CLOCK_EXPR: Final = "floor(datum.value / 60) + ':' + pad('' + floor(datum.value % 60), 2, '0', 'left')"
@@ -67,10 +68,10 @@ def plot_video_timeline(table: pd.DataFrame, duration: float) -> alt.Chart:
             opacity=alt.condition(selected, alt.Opacity("opacity:Q", scale=None), alt.value(0.06)),
             size=alt.Size("height:Q", scale=None),
             tooltip=[
-                alt.Tooltip("name:N", title="face"),
-                alt.Tooltip("word:N", title="expression"),
-                alt.Tooltip("time_span:N", title="time"),
-                alt.Tooltip("text_label:N", title="probability"),
+                alt.Tooltip("name:N", title=_("face")),
+                alt.Tooltip("word:N", title=_("expression")),
+                alt.Tooltip("time_span:N", title=_("time")),
+                alt.Tooltip("text_label:N", title=_("probability")),
             ],
         )
         .add_params(selected)
@@ -116,9 +117,9 @@ def plot_expressions_over_time(table: pd.DataFrame, duration: float, *, as_perce
             y2="high:Q",
             color=alt.Color("name:N", scale=make_color_scale(labels, names), legend=make_legend()),
             tooltip=[
-                alt.Tooltip("time_span:N", title="time"),
-                alt.Tooltip("name:N", title="expression"),
-                alt.Tooltip("text_label:N", title="of all" if as_percent else "faces"),
+                alt.Tooltip("time_span:N", title=_("time")),
+                alt.Tooltip("name:N", title=_("expression")),
+                alt.Tooltip("text_label:N", title=_("of all") if as_percent else _("faces")),
             ],
         )
         .add_params(alt.selection_point(name=TIME_SELECTION, fields=["start"], on="click", clear=False))
@@ -142,7 +143,10 @@ def make_time_x(duration: float, **axis_options: Any) -> alt.X:
 def format_time_spans(starts: Iterable[float], ends: Iterable[float]) -> list[str]:
     """Return texts such as "0:01.5 to 0:02.0" for the tooltips of segments, all times in seconds."""
     spans = zip(starts, ends, strict=True)
-    return [f"{format_clock_tenths(start)} to {format_clock_tenths(end)}" for start, end in spans]
+    return [
+        _("{start} to {end}").format(start=format_clock_tenths(start), end=format_clock_tenths(end))
+        for start, end in spans
+    ]
 
 
 def _make_integer_ticks(max_value: float) -> Sequence[int]:
@@ -175,9 +179,9 @@ def plot_people_shares(table: pd.DataFrame) -> alt.LayerChart:
     base = alt.Chart(rows).encode(
         y=alt.Y("name:N", sort=people, axis=make_axis("left", allow_overlap=False)),
         tooltip=[
-            alt.Tooltip("name:N", title="face"),
-            alt.Tooltip("word:N", title="expression"),
-            alt.Tooltip("part:N", title="of the time"),
+            alt.Tooltip("name:N", title=_("face")),
+            alt.Tooltip("word:N", title=_("expression")),
+            alt.Tooltip("part:N", title=_("of the time")),
         ],
     )
     bars = base.mark_bar(height=BAR_PX * 0.8, stroke=EDGE_COLOR, strokeWidth=1).encode(

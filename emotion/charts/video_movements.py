@@ -20,6 +20,7 @@ from emotion.charts.style import (
 )
 from emotion.charts.video import format_time_spans, make_time_x
 from emotion.formatting import format_clock_tenths, format_percent
+from emotion.translation.messages import gettext as _
 
 _CURVE_COLORS: Final = [SMILE_COLOR, "#3B82C4", "#2E9E6B", "#C2571A"]
 _CURVE_DASHES: Final = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3]]
@@ -34,9 +35,10 @@ def plot_movement_curves(table: pd.DataFrame, duration: float, *, choose_face: b
         duration: Of the video, in seconds.
         choose_face: Whether the chart has a list of the faces of the table, of which it shows one.
     """
-    movements = list(dict.fromkeys(table["movement"]))
+    movements = [_(movement) for movement in dict.fromkeys(table["movement"])]
     legend = make_series_legend("bottom", columns=len(movements), symbolType="stroke")
     rows = table.assign(
+        movement=[_(movement) for movement in table["movement"]],
         time=[format_clock_tenths(seconds) for seconds in table["start"]],
         text=["" if pd.isna(strength) else format_percent(strength) for strength in table["strength"]],
     )
@@ -53,9 +55,9 @@ def plot_movement_curves(table: pd.DataFrame, duration: float, *, choose_face: b
             color=alt.Color("movement:N", scale=alt.Scale(domain=movements, range=_CURVE_COLORS), legend=legend),
             strokeDash=alt.StrokeDash("movement:N", scale=alt.Scale(domain=movements, range=_CURVE_DASHES)),
             tooltip=[
-                alt.Tooltip("time:N", title="time"),
-                alt.Tooltip("movement:N", title="movement"),
-                alt.Tooltip("text:N", title="strength"),
+                alt.Tooltip("time:N", title=_("time")),
+                alt.Tooltip("movement:N", title=_("movement")),
+                alt.Tooltip("text:N", title=_("strength")),
             ],
         )
     )
@@ -69,7 +71,7 @@ def _add_choice(chart: alt.Chart, rows: pd.DataFrame) -> alt.Chart:
     names = list(dict.fromkeys(rows["name"]))
     longest = rows.loc[rows["strength"].notna(), "name"].value_counts()
     first = str(longest.index[0]) if len(longest) else names[0]
-    face = alt.param(name="face", value=first, bind=alt.binding_select(options=names, name="Face: "))
+    face = alt.param(name="face", value=first, bind=alt.binding_select(options=names, name=_("Face: ")))
     return chart.add_params(face).transform_filter(alt.datum.name == face)
 
 
@@ -96,9 +98,9 @@ def plot_smiles(table: pd.DataFrame, names: Sequence[str], duration: float) -> a
             ),
             opacity=alt.Opacity("strength:Q", scale=alt.Scale(domain=[0, 1]), legend=None),
             tooltip=[
-                alt.Tooltip("name:N", title="face"),
-                alt.Tooltip("time_span:N", title="smiles"),
-                alt.Tooltip("text:N", title="strength"),
+                alt.Tooltip("name:N", title=_("face")),
+                alt.Tooltip("time_span:N", title=_("smiles")),
+                alt.Tooltip("text:N", title=_("strength")),
             ],
         )
     )

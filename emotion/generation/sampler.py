@@ -16,6 +16,7 @@ from emotion.checks import check_number
 from emotion.errors import EmotionError, ModelError, SettingsError
 from emotion.model_store.store import ModelBundle
 from emotion.recognition.onnx_session import load_session
+from emotion.translation.messages import gettext as _
 
 MAX_SEED: Final = 2**32 - 1
 MAX_FACES: Final = 1000
@@ -36,7 +37,11 @@ def parse_seed(text: str) -> int:
     """Return the seed in `text`; raises `EmotionError` unless it is a whole number from 0 to `MAX_SEED`."""
     text = text.strip()
     if not (text.isascii() and text.isdecimal()) or len(text) > _MAX_SEED_DIGITS or int(text) > MAX_SEED:
-        raise EmotionError(f"The seed is {text[:_MAX_SHOWN_CHARS]!r}; expected a whole number from 0 to {MAX_SEED}.")
+        raise EmotionError(
+            _("The seed is {seed!r}; expected a whole number from 0 to {maximum}.").format(
+                seed=text[:_MAX_SHOWN_CHARS], maximum=MAX_SEED
+            )
+        )
     return int(text)
 
 

@@ -33,6 +33,8 @@ from emotion.media.containers.video_container import (
     video_error,
     video_stream,
 )
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import pgettext
 
 _CONTAINER_NAMES: Final = {"mov,mp4,m4a,3gp,3g2,mj2": "mp4", "matroska,webm": "matroska"}
 _NUM_THREADS: Final = 2  # each thread holds a frame
@@ -137,7 +139,7 @@ class VideoReader:
             self._frame_iterator = self._read_frames()
             self._first_frame = next(self._frame_iterator, None)
             if self._first_frame is None:
-                raise video_error(self._label, "holds no frame that can be decoded, so it is damaged or cut off")
+                raise video_error(self._label, _("holds no frame that can be decoded, so it is damaged or cut off"))
             self._converter.orientation = Orientation.from_frame(self._first_frame._av_frame)
             self.info = self._read_info(self._first_frame._av_frame)
         except BaseException:
@@ -216,11 +218,9 @@ class VideoReader:
             raw_timestamp = frame.dts if is_avi or frame.pts is None else frame.pts
             timestamp = clock.normalize(to_seconds(raw_timestamp, self._stream))
             if timestamp >= self._limits.max_seconds:
-                raise video_error(
-                    self._label,
-                    f"is longer than {self._limits.max_seconds / 60:.3g} minutes, the most that is read",
-                    "cut it into shorter videos",
-                )
+                problem = _("is longer than {minutes:.3g} minutes, the most that is read")
+                problem = problem.format(minutes=self._limits.max_seconds / 60)
+                raise video_error(self._label, problem, _("cut it into shorter videos"))
             self._converter.check_size(frame.width, frame.height)
             yield TimedFrame(index, timestamp, frame, self._converter)
 
@@ -238,7 +238,7 @@ class VideoReader:
             if frames:
                 num_corrupt, is_oversized = 0, False
             if is_oversized and num_corrupt >= _OVERSIZED_THRESHOLD:
-                raise self._converter.too_large_error("more")
+                raise self._converter.too_large_error(pgettext("pixels of a frame", "more"))
             if num_corrupt > MAX_CORRUPT_PACKETS:
                 return
             yield from frames
@@ -258,7 +258,7 @@ class VideoReader:
 
     def _demux_packets(self) -> Iterator[Packet]:
         """Yield the non-empty packets of the video stream."""
-        for _ in range(_MAX_CORRUPT_READS):
+        for _attempt in range(_MAX_CORRUPT_READS):
             try:
                 # An empty packet would end the decoding; some videos have them where nothing changes.
                 yield from (packet for packet in self._container.demux(self._stream) if packet.size)

@@ -9,6 +9,7 @@ from typing import Final
 
 from emotion.errors import ImageError
 from emotion.media.image_safety import DEFAULT_LIMITS
+from emotion.translation.messages import gettext as _
 
 LINK_REASON: Final = "it is a link to another file"
 _MAX_COMPRESSION_RATIO: Final = 200  # of a photo; a ZIP bomb has a larger one
@@ -50,4 +51,5 @@ def read_zip_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
             return file.read(entry.file_size)
     except Exception as error:
         # No list of types: damaged entries raise zlib.error, EOFError, NotImplementedError and more.
-        raise ImageError(f"{PurePosixPath(entry.filename).name} is damaged in the ZIP; pack it again.") from error
+        text = _("{name} is damaged in the ZIP; pack it again.")
+        raise ImageError(text.format(name=PurePosixPath(entry.filename).name)) from error

@@ -12,18 +12,21 @@ import streamlit as st
 
 from emotion import charts
 from emotion.errors import JobError
-from emotion.formatting import format_percent
+from emotion.expressions import translate_label
+from emotion.formatting import format_list, format_percent
 from emotion.model_store.store import ModelBundle
 from emotion.results import serialization
 from emotion.storage import read_json
 from emotion.training import prediction_tables, tables
 from emotion.training.classifier.networks.zoo import list_architectures
 from emotion.training.runs.predictions import ROBUSTNESS_FILE
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
 from emotion.ui import components, messages
 from emotion.ui.runs import run_table
 
 _RARE_FACES: Final = 100  # test faces below which figures are rough
-_CORRUPTION_TITLES: Final = {"downscale": "Small faces", "blur": "Blurred faces"}
+_CORRUPTION_TITLES: Final = {"downscale": gettext_noop("Small faces"), "blur": gettext_noop("Blurred faces")}
 
 
 def show_metrics(bundle: ModelBundle, report: Mapping[str, Any]) -> None:
@@ -33,21 +36,26 @@ def show_metrics(bundle: ModelBundle, report: Mapping[str, Any]) -> None:
     if displayed:
         _show_metric(
             columns[0],
-            "Faces with a majority (FER+)",
+            _("Faces with a majority (FER+)"),
             displayed,
-            f"{displayed['n']:,} test faces with a majority of ten votes for one of eight expressions.",
+            _("{count:,} test faces with a majority of ten votes for one of eight expressions.").format(
+                count=displayed["n"]
+            ),
         )
     if "accuracy" in test:
-        source = _format_source(bundle.card.data.get("source", "its data"))
-        _show_metric(columns[1], "All test faces", test, f"{test['n']:,} test faces of {source}, one label each.")
+        text = _("{count:,} test faces of {source}, one label each.")
+        text = text.format(count=test["n"], source=_format_source(bundle.card.data.get("source", _("its data"))))
+        _show_metric(columns[1], _("All test faces"), test, text)
     end_to_end = report.get("end_to_end") or []
     if end_to_end:
         _show_metric(
             columns[2],
-            "End-to-end accuracy",
+            _("End-to-end accuracy"),
             end_to_end[0],
-            f"{end_to_end[0]['n']:,} of these faces, of different sizes and rotations, placed in images: "
-            f"detected by {end_to_end[0]['detector']}, cropped and classified.",
+            _(
+                "{count:,} of these faces, of different sizes and rotations, placed in images: detected by {detector}, "
+                "cropped and classified."
+            ).format(count=end_to_end[0]["n"], detector=end_to_end[0]["detector"]),
             "accuracy_all",
         )
 
@@ -63,7 +71,7 @@ def _show_metric(
     low, high = (f"{100 * end:.1f}" for end in scores[f"{metric}_interval"])
     with column:
         st.metric(title, f"{scores[metric] * 100:.1f}%", border=True, help=description)
-        st.caption(f"{description} 95% CI: {low} to {high}%.")
+        st.caption(description + " " + _("95% CI: {low} to {high}%.").format(low=low, high=high))
 
 
 def show_per_class_metrics(report: Mapping[str, Any]) -> None:
@@ -72,14 +80,19 @@ def show_per_class_metrics(report: Mapping[str, Any]) -> None:
     scores = (test.get("as_displayed") or test.get("ferplus") or test).get("per_class")
     if not scores:
         return
-    st.subheader("By expression", anchor=False)
+    st.subheader(_("By expression"), anchor=False)
     rows = [{"label": name, **metrics} for name, metrics in scores.items()]
     table = prediction_tables.class_metrics_table(rows)
-    alt_text = ", ".join(f"{row['label']} recall {format_percent(row['recall'])}" for row in rows)
+    alt_text = format_list(
+        _("{label} recall {recall}").format(label=translate_label(row["label"]), recall=format_percent(row["recall"]))
+        for row in rows
+    )
     components.show_chart(charts.plot_class_metrics(table), key="card_classes", alt_text=alt_text)
-    rare = [f"{row['label']} ({row['n']})" for row in rows if row["n"] < _RARE_FACES]
-    caption = "Recall: share of these faces that are found. Precision: share of these predictions that are correct."
-    st.caption(f"{caption} Few test faces, so wide intervals: {', '.join(rare)}." if rare else caption)
+    rare = [f"{translate_label(row['label'])} ({row['n']})" for row in rows if row["n"] < _RARE_FACES]
+    caption = _("Recall: share of these faces that are found. Precision: share of these predictions that are correct.")
+    if rare:
+        caption += " " + _("Few test faces, so wide intervals: {labels}.").format(labels=format_list(rare))
+    st.caption(caption)
     run_table.show_table_download(table, "by-expression", "card_classes_save")
 
 
@@ -89,29 +102,37 @@ def show_calibration(report: Mapping[str, Any], min_confidence: float) -> None:
     displayed = test.get("as_displayed") or test.get("ferplus") or test
     if not displayed.get("reliability"):
         return
-    st.subheader("Calibration", anchor=False)
+    st.subheader(_("Calibration"), anchor=False)
     if displayed.get("votes_reliability"):
-        rows, ece, quantity = displayed["votes_reliability"], displayed["votes_ece"], "share of people who agree"
-        explanation = "Dashed line: perfect calibration, the label's confidence equals the share of people who agree."
+        rows, ece, quantity = displayed["votes_reliability"], displayed["votes_ece"], _("share of people who agree")
+        explanation = _(
+            "Dashed line: perfect calibration, the label's confidence equals the share of people who agree."
+        )
     else:
-        rows, ece, quantity = displayed["reliability"], displayed["ece"], "accuracy"
-        explanation = "Dashed line: perfect calibration."
+        rows, ece, quantity = displayed["reliability"], displayed["ece"], _("accuracy")
+        explanation = _("Dashed line: perfect calibration.")
     chart = charts.plot_reliability_diagram(pd.DataFrame(rows), quantity)
-    components.show_chart(chart, key="card_reliability", alt_text=f"Confidence, and {quantity}")
-    st.caption(f"{explanation} Calibration error: {ece * 100:.1f} points.")
+    alt_text = _("Confidence, and {quantity}").format(quantity=quantity)
+    components.show_chart(chart, key="card_reliability", alt_text=alt_text)
+    st.caption(explanation + " " + _("Calibration error: {points:.1f} points.").format(points=ece * 100))
     if displayed.get("coverage"):
-        st.subheader("Coverage and accuracy", anchor=False)
+        st.subheader(_("Coverage and accuracy"), anchor=False)
         rows = pd.DataFrame(displayed["coverage"])
         current = rows.iloc[(rows["threshold"] - min_confidence).abs().argmin()]
         components.show_chart(
             charts.plot_coverage(rows, min_confidence),
             key="card_coverage",
-            alt_text="Share of the faces with a label, and its accuracy",
+            alt_text=_("Share of the faces with a label, and its accuracy"),
         )
         st.caption(
-            f"At a minimum confidence of {format_percent(min_confidence)}, "
-            f"{format_percent(current['coverage'])} of these faces get a label, "
-            f"and {format_percent(current['accuracy'])} of these labels are correct; the others are unsure."
+            _(
+                "At a minimum confidence of {confidence}, {coverage} of these faces get a label, and {accuracy} of "
+                "these labels are correct; the others are unsure."
+            ).format(
+                confidence=format_percent(min_confidence),
+                coverage=format_percent(current["coverage"]),
+                accuracy=format_percent(current["accuracy"]),
+            )
         )
 
 
@@ -125,55 +146,60 @@ def show_robustness(bundle: ModelBundle) -> None:
     for corruption, title in _CORRUPTION_TITLES.items():
         rows = pd.DataFrame(table[table["corruption"] == corruption])
         if len(rows):
-            st.subheader(title, anchor=False)
+            st.subheader(_(title), anchor=False)
             unit = str(rows["unit"].iloc[0])
-            components.show_chart(
-                charts.plot_robustness(rows, unit), key=f"card_{corruption}", alt_text=f"{title}: accuracy by {unit}"
-            )
+            unit = _(unit) if unit else ""
+            alt_text = _("{title}: accuracy by {unit}").format(title=_(title), unit=unit)
+            components.show_chart(charts.plot_robustness(rows, unit), key=f"card_{corruption}", alt_text=alt_text)
 
 
 def show_limitations(bundle: ModelBundle) -> None:
     """Show what the classifier learned from, and its limitations."""
-    st.subheader("Training data", anchor=False)
+    st.subheader(_("Training data"), anchor=False)
     st.markdown("\n".join(f"- {fact}" for fact in _list_training_facts(bundle)))
-    st.subheader("Limits", anchor=False)
+    st.subheader(_("Limits"), anchor=False)
     limitations = [
-        "**Groups of people.** The data have no age, sex or skin color, so accuracy by group cannot be measured; "
-        "expect worse predictions for people who are rare in them.",
-        "**Feelings.** Labels are what others saw in a single image, not what a person felt.",
-        "**Other poses.** Turned, covered, dark and small faces get worse predictions than frontal ones.",
+        _(
+            "**Groups of people.** The data have no age, sex or skin color, so accuracy by group cannot be measured; "
+            "expect worse predictions for people who are rare in them."
+        ),
+        _("**Feelings.** Labels are what others saw in a single image, not what a person felt."),
+        _("**Other poses.** Turned, covered, dark and small faces get worse predictions than frontal ones."),
     ]
     if "ferplus" in bundle.heads:
         limitations.append(
-            "**Rare expressions.** Disgust, fear and contempt are one to three of a hundred training faces."
+            _("**Rare expressions.** Disgust, fear and contempt are one to three of a hundred training faces.")
         )
     st.markdown("\n".join(f"- {limitation}" for limitation in limitations))
-    st.markdown("Do not use it for decisions about a person, such as hiring, trust, treatment or suspicion.")
+    st.markdown(_("Do not use it for decisions about a person, such as hiring, trust, treatment or suspicion."))
 
 
 def _list_training_facts(bundle: ModelBundle) -> list[str]:
     card, facts = bundle.classifier_card, list[str]()
     if card.num_parameters:
-        quantized = ", int8" if card.quantization == "int8" else ""
-        facts.append(
-            f"{card.num_parameters / 1e6:.1f} M parameters{quantized}, "
-            f"{bundle.onnx_path.stat().st_size / 1e6:.1f} MB{_format_initialization(bundle.card_fields)}."
-        )
+        properties = [
+            _("{count:.1f} M parameters").format(count=card.num_parameters / 1e6),
+            "int8" if card.quantization == "int8" else "",
+            f"{bundle.onnx_path.stat().st_size / 1e6:.1f} MB",
+            _format_initialization(bundle.card_fields),
+        ]
+        facts.append(_("{facts}.").format(facts=format_list(filter(None, properties))))
     data = card.data
     if isinstance(data.get("rows"), int):
         source = _format_source(data.get("source", ""))
-        facts.append(f"{data['rows']:,} faces ({source}); test faces were not used in training.")
+        text = _("{count:,} faces ({source}); test faces were not used in training.")
+        facts.append(text.format(count=data["rows"], source=source))
     if "ferplus" in bundle.heads:
-        facts.append("Small gray faces from a web search (FER-2013), labeled again by ten people each (FER+).")
+        facts.append(_("Small gray faces from a web search (FER-2013), labeled again by ten people each (FER+)."))
     if "expression" in bundle.heads:
-        facts.append("The displayed head learns both labels, since voters often call an angry face neutral.")
+        facts.append(_("The displayed head learns both labels, since voters often call an angry face neutral."))
     if card.teachers:
-        facts.append(f"Distilled from {len(card.teachers)} other networks.")
+        facts.append(_("Distilled from {count} other networks.").format(count=len(card.teachers)))
     return facts
 
 
 def _format_initialization(card: Mapping[str, Any]) -> str:
-    """Format the initialization of its training as the end of a sentence; "" where that is not known."""
+    """Format the initialization of its training; "" where that is not known."""
     weights = card.get("weights")
     if weights is None:  # not recorded; networks without pretrained weights can only start at random
         is_random = any(
@@ -181,20 +207,26 @@ def _format_initialization(card: Mapping[str, Any]) -> str:
         )
         weights = "random" if is_random else ""
     if weights == "random":
-        return ", trained from scratch"
-    return ", fine-tuned from ImageNet weights" if weights else ""
+        return _("trained from scratch")
+    return _("fine-tuned from ImageNet weights") if weights else ""
 
 
 def show_downloads(bundle: ModelBundle, report: Mapping[str, Any]) -> None:
     """Show downloads of the card and the report."""
     stem = serialization.sanitize_filename(bundle.name)
     with st.container(horizontal=True):
-        for key, label, data in (("json", "Card (JSON)", bundle.card_fields), ("report", "All scores (JSON)", report)):
+        for key, label, data in (
+            ("json", _("Card (JSON)"), bundle.card_fields),
+            ("report", _("All scores (JSON)"), report),
+        ):
             components.download_button(
                 label, json.dumps(dict(data), indent=1), f"{stem}-{key}.json", f"card_save_{key}"
             )
         run = next((run for run in run_table.list_runs().values() if run.folder == bundle.folder), None)
         if run is not None:
             components.download_button(
-                "Card (Markdown)", lambda: tables.format_run_card(bundle.name, run, None), f"{stem}.md", "card_save_md"
+                _("Card (Markdown)"),
+                lambda: tables.format_run_card(bundle.name, run, None),
+                f"{stem}.md",
+                "card_save_md",
             )

@@ -15,6 +15,7 @@ from emotion.jobs.job import Job, JobState
 from emotion.jobs.process_record import finite_float
 from emotion.media.video_reader import VideoInfo
 from emotion.storage import read_json
+from emotion.translation.messages import gettext as _
 from emotion.video import movement_curves, tables
 from emotion.video.frame_log import FrameLog
 from emotion.video.identities import IDENTITIES_FILE, IdentityEdits
@@ -241,8 +242,9 @@ class VideoAnalysis:
         track, target = edits.canonical_track(track_id), edits.canonical_track(target_id)
         if target in self.find_cooccurring_tracks([track])[track]:
             raise EmotionError(
-                f"{edits.display_name(track_id)} and {edits.display_name(target_id)} are seen in the same frame, so "
-                "they are two people; choose another face."
+                _(
+                    "{first} and {second} are seen in the same frame, so they are two people; choose another face."
+                ).format(first=edits.display_name(track_id), second=edits.display_name(target_id))
             )
         self._save_edits(merged, track_id, target_id)
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 from emotion.errors import EmotionError, JobError
 from emotion.formatting import format_name
 from emotion.storage import read_json, write_json
+from emotion.translation.messages import gettext as _
 
 IDENTITIES_FILE: Final = "people.json"
 MAX_NAME_LENGTH: Final = 60
@@ -68,7 +69,7 @@ class IdentityEdits:
 
     def display_name(self, track_id: int) -> str:
         """Return its name, or "Face" and its number."""
-        return self.custom_name(track_id) or f"Face {self.canonical_track(track_id)}"
+        return self.custom_name(track_id) or _("Face {number}").format(number=self.canonical_track(track_id))
 
     def custom_name(self, track_id: int) -> str:
         """Return the name that users gave it, else one of the faces merged into it, the earliest first; "" for none."""
@@ -114,8 +115,9 @@ class IdentityEdits:
         source, target = self.canonical_track(track_id), self.canonical_track(target_id)
         if source == target:
             raise EmotionError(
-                f"{self.display_name(track_id)} and {self.display_name(target_id)} are one face already; "
-                "choose another one."
+                _("{first} and {second} are one face already; choose another one.").format(
+                    first=self.display_name(track_id), second=self.display_name(target_id)
+                )
             )
         return replace(self, merged_into=self.merged_into | {source: target})
 

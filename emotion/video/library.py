@@ -18,6 +18,7 @@ from emotion.jobs.process_record import STATE_FILE
 from emotion.media.file_kinds import VIDEO_SUFFIXES
 from emotion.media.video_reader import VideoReader
 from emotion.storage import require_free_space
+from emotion.translation.messages import gettext as _
 from emotion.video.analysis import MIN_GROUP_FACES, VideoAnalysis
 from emotion.video.people import Highlight, Person
 from emotion.video.pipeline import REDRAW_FOLDER
@@ -106,8 +107,9 @@ def _copy_upload(upload: BinaryIO | Path, target: Path) -> None:
             shutil.copyfileobj(upload, file, _CHUNK_BYTES)
     except OSError as error:
         raise JobError(
-            f"The video cannot be written to {target.parent} ({error.strerror or error}): make room there, or choose "
-            "another video."
+            _("The video cannot be written to {folder} ({reason}): make room there, or choose another video.").format(
+                folder=target.parent, reason=error.strerror or error
+            )
         ) from error
 
 
@@ -121,7 +123,9 @@ def submit_redraw(folder: Path) -> Job:
     try:
         redraw_folder.mkdir(exist_ok=True)
     except OSError as error:
-        raise JobError(f"{folder} cannot be written to ({error.strerror}); check the disk.") from error
+        raise JobError(
+            _("{folder} cannot be written to ({reason}); check the disk.").format(folder=folder, reason=error.strerror)
+        ) from error
     return jobs.start_job(["video", "redraw", str(folder.resolve())], redraw_folder)
 
 
@@ -153,4 +157,8 @@ def delete(folder: Path) -> None:
     try:
         shutil.rmtree(folder)
     except OSError as error:
-        raise JobError(f"{folder} cannot be removed ({error.strerror}): check its rights, try again.") from error
+        raise JobError(
+            _("{folder} cannot be removed ({reason}): check its rights, try again.").format(
+                folder=folder, reason=error.strerror
+            )
+        ) from error

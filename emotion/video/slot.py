@@ -10,9 +10,10 @@ from emotion.jobs import job as jobs
 from emotion.jobs import queue
 from emotion.jobs.job import Job
 from emotion.jobs.reporter import JobReporter
+from emotion.translation.messages import gettext_noop
 
 REQUEST_FILE: Final = "request.json"  # of a video and its settings, see `VideoRequest`
-WAITING_MESSAGE: Final = "Waiting for another video"
+WAITING_MESSAGE: Final = gettext_noop("Waiting for another video")
 _LOCK_FILE: Final = ".videos.lock"
 
 

@@ -17,6 +17,7 @@ from emotion.jobs.job import create_job_folder
 from emotion.jobs.ownership import Ownership, is_owned_by
 from emotion.jobs.process_record import STATE_FILE
 from emotion.storage import folder_lock
+from emotion.translation.messages import gettext as _
 
 QUOTA_VAR: Final = "EMOTION_QUOTA"
 _MEGABYTE: Final = 1e6
@@ -119,8 +120,10 @@ class VideoSpace:
             total = seconds + sum(record.seconds for path, record in own if path != folder)
             if total > self.quota.minutes * _SECONDS_PER_MINUTE:
                 raise JobError(
-                    f"Your videos would last {total / _SECONDS_PER_MINUTE:.1f} minutes, {self.quota.minutes:g} are "
-                    "allowed: delete one, or choose a shorter video."
+                    _(
+                        "Your videos would last {total:.1f} minutes, {allowed:g} are allowed: delete one, or choose a "
+                        "shorter video."
+                    ).format(total=total / _SECONDS_PER_MINUTE, allowed=self.quota.minutes)
                 )
             record = Ownership.read(folder)
             if record is not None:
@@ -135,15 +138,21 @@ class VideoSpace:
                 own.append(size)
         if len(own) >= self.quota.videos:
             raise JobError(
-                f"You have {len(own)} videos, {self.quota.videos} are allowed at a time: delete one, then add this one."
+                _("You have {count} videos, {allowed} are allowed at a time: delete one, then add this one.").format(
+                    count=len(own), allowed=self.quota.videos
+                )
             )
         if sum(own) + num_bytes > self.quota.megabytes * _MEGABYTE:
             raise JobError(
-                f"Your videos would take {(sum(own) + num_bytes) / _MEGABYTE:,.0f} MB, {self.quota.megabytes:,.0f} MB "
-                "are allowed: delete one, or choose a smaller video."
+                _(
+                    "Your videos would take {total:,.0f} MB, {allowed:,.0f} MB are allowed: delete one, or choose a "
+                    "smaller video."
+                ).format(total=(sum(own) + num_bytes) / _MEGABYTE, allowed=self.quota.megabytes)
             )
         if total > self.quota.total_megabytes * _MEGABYTE:
-            raise JobError("This server has no room for another video: try again later, when older ones have expired.")
+            raise JobError(
+                _("This server has no room for another video: try again later, when older ones have expired.")
+            )
 
 
 def _iter_records(parent: Path) -> Iterator[tuple[Path, Ownership]]:
@@ -170,7 +179,7 @@ def iter_expired(parent: Path, now: float, max_upload_seconds: float) -> Iterato
 def _measure(folder: Path) -> float:
     """Return the bytes of all files below a folder."""
     total = 0
-    for root, _, names in os.walk(folder):
+    for root, _folders, names in os.walk(folder):
         for name in names:
             with suppress(OSError):  # a file of a running job may be gone
                 total += os.lstat(os.path.join(root, name)).st_size

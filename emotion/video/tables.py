@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from emotion.expressions import UNCERTAIN
 from emotion.results.photos import make_unique_names
 from emotion.results.tables import FEATURE_COLUMNS, SCORE_PREFIX
+from emotion.translation.messages import gettext as _
 from emotion.video.identities import IdentityEdits
 
 FACE_TABLE_COLUMNS: Final = (
@@ -150,7 +151,7 @@ def build_share_table(people: Sequence[tuple[str, Mapping[str, float]]], everyon
         people: Name and expression shares of each person; equal names are made unique.
         everyone: Shares of all people together, the first bar where there are several people.
     """
-    rows = [("Everyone", everyone)] if len(people) > 1 else []
+    rows = [(_("Everyone"), everyone)] if len(people) > 1 else []
     rows += people
     names = make_unique_names([name for name, _ in rows])
     bars = [(name, label, part) for name, (_, parts) in zip(names, rows, strict=True) for label, part in parts.items()]

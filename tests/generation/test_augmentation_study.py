@@ -21,7 +21,8 @@ from emotion.generation.augmentation_study import (
     run_augmentation_study,
 )
 from emotion.generation.sampler import Sampler
-from emotion.generation.study_summary import CONDITIONS, confidence_interval, summarize_runs
+from emotion.generation.study_summary import confidence_interval, summarize_runs
+from emotion.generation.study_wording import CONDITIONS
 from emotion.model_store.store import ModelBundle, open_model
 from emotion.recognition.classification import ExpressionClassifier
 from tests.training.making import RecordingReporter

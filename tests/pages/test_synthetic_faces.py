@@ -21,7 +21,7 @@ from tests.generation.upscaling.making import write_upscaler
 
 pytestmark = pytest.mark.slow
 
-Open = Callable[[str], Any]
+Open = Callable[..., Any]
 
 
 @pytest.fixture
@@ -218,9 +218,11 @@ def test_metrics_and_study_are_shown(
     folder = write_generator(models / "waves", lambda card: card.update(metrics={"evaluation": measured}))
     row = {"metric": "all faces", "mean": 0.5, "low": 0.4, "high": 0.6}
     rows = [{**row, "condition": condition} for condition in ("real", "both")]
+    harm, unclear = {"mean": -0.2, "low": -0.3, "high": -0.1}, {"mean": 0.0, "low": -0.1, "high": 0.1}
+    differences = {baseline: {"disgust": harm, "all faces": unclear} for baseline in ("augmented", "oversampled")}
     summary = {
-        "conclusion": "They *did* not help.",
         "rows": rows,
+        "differences": differences,
         "config": {"num_seeds": 5, "epochs": 6, "target_class": "disgust"},
         "num_synthetic": 30,
         "num_drawn": 40,
@@ -234,7 +236,7 @@ def test_metrics_and_study_are_shown(
         f"Predicted as requested by {classifier_name}",
         "81%",
     )
-    assert "They *did* not help." in page.words
+    assert "synthetic faces harm, compared with real faces alone: -20.0 points (-30.0 to -10.0)." in page.words
     assert "5 small networks for each condition, 6 epochs each" in page.words
     assert ("guided the training of the generator" in page.words) is is_guided
     assert "gen_save_benefit" in {button.key for button in page.app.get("download_button")}
@@ -251,3 +253,15 @@ def test_group_photo_of_synthetic_people_is_analyzed(open_page: Open, generator:
 
 def test_group_photo_needs_a_generator(open_page: Open, runs: Path) -> None:
     assert "photo_group" not in {button.key for button in open_page("photo").app.button}
+
+
+@pytest.mark.parametrize(("language", "title"), [("zh-TW", "合成人臉"), ("vi", "Khuôn mặt tổng hợp")])
+def test_page_opens_in_each_language_with_the_same_choices(
+    open_page: Open, generator: Path, language: str, title: str
+) -> None:
+    page = open_page("synthetic_faces", state={"language": language})
+    assert not page.app.exception
+    assert page.app.title[0].value == title
+    for way in ("To another person", "Mix with another"):
+        page.app.button_group(key="gen_way").set_value(way).run()
+        assert not page.app.exception

@@ -25,7 +25,8 @@ SHOW_TEXT = {
 }
 TEXT_ARGUMENTS = {"alt", "alt_text", "caption", "help", "label", "placeholder", "show_spinner", "text", "title"}
 NAMES = "Emotion Studio|JSON|CSV|GIF|MP4|HTML|PNG|ZIP"
-NO_TEXT = re.compile(rf":(material/)?\w+:|:\w+\[|&\w+;|<[^>]*>|https?://\S+|{NAMES}")
+NO_TEXT = re.compile(rf":(material/)?\w+:|:\w+\[|&\w+;|<[^>]*>|`[^`]*`|https?://\S+|{NAMES}")
+KEY = re.compile(r"[a-z0-9_.-]*")  # of a widget, or the name of a file
 
 
 def has_words(text: str) -> bool:
@@ -56,13 +57,16 @@ def find_unmarked(tree: ast.AST) -> Iterator[ast.Constant]:
         if not isinstance(call, ast.Call):
             continue
         name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-        if name in TRANSLATORS:
+        if name in TRANSLATORS or ast.unparse(call.func).startswith("_log."):
             continue
         arguments = [keyword.value for keyword in call.keywords if keyword.arg in TEXT_ARGUMENTS]
-        if name in SHOW_TEXT or name.startswith(("show_", "plot_")):
-            arguments += call.args[: 1 if name in SHOW_TEXT else None]
+        if name in SHOW_TEXT:
+            arguments += call.args[:1]
         for argument in arguments:
             yield from find_plain_text(argument)
+        if name not in SHOW_TEXT and name.startswith(("show_", "plot_")):
+            for argument in call.args:
+                yield from (node for node in find_plain_text(argument) if not KEY.fullmatch(str(node.value)))
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -80,6 +84,7 @@ def test_shown_text_is_translated(path: Path) -> None:
         'st.caption("one" if n == 1 else _("many"))',
         'area.markdown("{} faces".format(n))',
         'st.cache_resource(show_spinner="Loading")',
+        'show_download("csv", "Table", table, "faces.csv")',
     ],
 )
 def test_unmarked_text_is_found(code: str) -> None:
@@ -94,7 +99,22 @@ def test_unmarked_text_is_found(code: str) -> None:
         'st.write(f":material/face: {n}")',
         'st.write(names["first"])',
         'st.download_button("CSV", data)',
+        'show_download("csv", _("Table"), table, f"{name}-faces.csv")',
+        '_log.warning("the model %s is missing", name)',
+        'st.info(_("Run this:") + " `emotion models list`")',
     ],
 )
 def test_other_literals_are_left(code: str) -> None:
     assert not list(find_unmarked(ast.parse(code)))
+
+
+def find_hidden(tree: ast.AST) -> list[int]:
+    """Return the lines of lookups within f-strings, in which Babel finds no text before Python 3.12."""
+    calls = [call for part in ast.walk(tree) if isinstance(part, ast.JoinedStr) for call in ast.walk(part)]
+    return [c.lineno for c in calls if isinstance(c, ast.Call) and getattr(c.func, "id", "") in TRANSLATORS]
+
+
+def test_no_text_is_looked_up_within_f_strings() -> None:
+    hidden = {path: find_hidden(ast.parse(path.read_text("utf-8"))) for path in (ROOT / "emotion").rglob("*.py")}
+    assert [path for path, lines in hidden.items() if lines] == []
+    assert find_hidden(ast.parse("f\"{_('Faces')}: {n}\"")) == [1]

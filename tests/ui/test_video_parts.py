@@ -1,14 +1,18 @@
 """Parts of the Videos page that need no page."""
 
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from emotion.media.image_reader import encode_jpeg, read_image
+from emotion.translation.languages import ENGLISH, set_language_source
 from emotion.ui.video import frames as video_frames
-from emotion.ui.video import people
+from emotion.ui.video import people, selection
 from emotion.ui.video import timeline as video_timeline
 
 
@@ -57,3 +61,26 @@ def test_click_in_a_chart_moves_the_player_once(monkeypatch: pytest.MonkeyPatch)
         assert state["video_seek"] == seek
     state["video_cast"] = None
     video_timeline.seek_from_chart("video_cast")
+
+
+@pytest.fixture
+def reset_language() -> Iterator[None]:
+    yield
+    set_language_source(lambda: ENGLISH)
+
+
+@pytest.mark.parametrize(
+    ("language", "date", "shares"),
+    [
+        ("en", "3 Nov 2026, 09:05", "not analyzed"),
+        ("zh-TW", "2026年11月3日 09:05", "未分析"),
+        ("vi", "3 thg 11, 2026, 09:05", "chưa phân tích"),
+    ],
+)
+def test_summary_of_a_video_is_in_the_language_of_the_page(
+    language: str, date: str, shares: str, reset_language: None
+) -> None:
+    set_language_source(lambda: language)
+    video: Any = SimpleNamespace(created_at=datetime(2026, 11, 3, 9, 5).astimezone())
+    assert selection.format_date(video) == date
+    assert selection.format_shares({}) == shares

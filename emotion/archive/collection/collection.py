@@ -25,6 +25,7 @@ from emotion.archive.schemas import ERRORS, FACES, FILES, TABLES, VIDEOS, make_s
 from emotion.archive.source_files import FileKind, SourceFile
 from emotion.archive.store import PIECES_FOLDER, ArchiveStore
 from emotion.errors import DataError
+from emotion.translation.messages import gettext as _
 
 _VIEWS: Final = {FILES: "files", FACES: "image_faces", VIDEOS: "video_faces", ERRORS: "errors"}
 # DuckDB must not fetch extensions from its server; Parquet is built in.
@@ -87,7 +88,11 @@ class Collection:
         self.folder = folder
         paths = {table: _find_files(folder, table) for table in TABLES}
         if not paths[FILES]:
-            raise DataError(f"{folder} holds no archive analysis; give the folder of emotion analyze-archive --out.")
+            raise DataError(
+                _("{folder} holds no archive analysis; give the folder of emotion analyze-archive --out.").format(
+                    folder=folder
+                )
+            )
         try:
             self._connection = duckdb.connect(config=_CONFIG | {"temp_directory": tempfile.gettempdir()})
             for table, files in paths.items():
@@ -98,7 +103,9 @@ class Collection:
                 row[0] for row in self._fetch("SELECT DISTINCT display_label FROM all_faces ORDER BY 1")
             ]
         except duckdb.Error as error:
-            raise DataError(f"{folder} cannot be read ({error}); analyze the archive again.") from error
+            raise DataError(
+                _("{folder} cannot be read ({reason}); analyze the archive again.").format(folder=folder, reason=error)
+            ) from error
 
     def count_expressions(self, selection: FaceFilter) -> pd.DataFrame:
         """Return `expression`, `count` and `share` (0 to 1), the most frequent first."""

@@ -19,6 +19,7 @@ from emotion.media.image_reader import read_image, rotate
 from emotion.media.video_reader import VideoReader
 from emotion.recognition.analyzer import Rotation
 from emotion.results.tables import SCORE_PREFIX
+from emotion.translation.messages import gettext as _
 
 _TIME_TOLERANCE_SECONDS: Final = 0.002  # timestamps after a seek differ by the clock of the container
 
@@ -67,7 +68,11 @@ def _read_frame(video: VideoReader, timestamp: float, name: str) -> NDArray[np.u
     for frame in video.frames():
         if frame.timestamp >= timestamp - _TIME_TOLERANCE_SECONDS:
             return frame.image()
-    raise VideoError(f"{name} has no frame at {timestamp:.1f} s: analyze it again into a new folder.")
+    raise VideoError(
+        _("{name} has no frame at {timestamp:.1f} s: analyze it again into a new folder.").format(
+            name=name, timestamp=timestamp
+        )
+    )
 
 
 def _make_face(row: Mapping[str, Any]) -> Face:

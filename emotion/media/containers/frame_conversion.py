@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from emotion.errors import VideoError
 from emotion.media.containers.video_container import DECODE_ERRORS, video_error
+from emotion.translation.messages import gettext as _
 
 # FFmpeg's numbers of color spaces.
 BT709: Final = 1
@@ -89,8 +90,9 @@ class FrameConverter:
 
     def too_large_error(self, size: str) -> VideoError:
         """Make the error for frames of that size."""
-        problem = f"has frames of {size} pixels and at most {self._max_side} on a side can be read"
-        return video_error(self._label, problem, "save it in a smaller size")
+        problem = _("has frames of {size} pixels and at most {maximum} on a side can be read")
+        problem = problem.format(size=size, maximum=self._max_side)
+        return video_error(self._label, problem, _("save it in a smaller size"))
 
     def convert(self, frame: VideoFrame) -> NDArray[np.uint8]:
         """Return RGB uint8 (H, W, 3), C-contiguous; VideoError for an unsupported pixel format."""
@@ -105,7 +107,8 @@ class FrameConverter:
         try:
             return self._reformat(frame, _BT601)
         except DECODE_ERRORS as error:
-            raise video_error(self._label, f"has an unknown pixel format ({frame.format.name})") from error
+            problem = _("has an unknown pixel format ({name})").format(name=frame.format.name)
+            raise video_error(self._label, problem) from error
 
     def _reformat(self, frame: VideoFrame, colorspace: int | None) -> VideoFrame:
         # One thread: a thread pool costs more than it saves.

@@ -17,13 +17,15 @@ from av.video.stream import VideoStream
 from emotion.errors import VideoError
 from emotion.media.containers.mp4_index_check import is_decompression_bomb
 from emotion.media.messages import display_name, is_plain_text
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
 
 # Formats that contain their frames. Without this list, FFmpeg takes a playlist under any name for a video and opens
 # the files that it lists. The protocol list covers what an allowed file might still refer to.
 _FORMATS: Final = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif"
 _OPEN_OPTIONS: Final = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
-_FORMATS_ADVICE: Final = "choose an MP4, MOV, WebM, MKV or AVI video, or an animated GIF"
-_UNNAMED_VIDEO: Final = "The video"
+_FORMATS_ADVICE: Final = gettext_noop("choose an MP4, MOV, WebM, MKV or AVI video, or an animated GIF")
+_UNNAMED_VIDEO: Final = gettext_noop("The video")
 _HEADER_BYTES: Final = 512  # read to tell what a file is that FFmpeg cannot open
 _READ_TIMEOUT_SECONDS: Final = 30.0  # for one read from the disk
 # Cover images of audio files, and thumbnails for seeking.
@@ -49,19 +51,20 @@ def open_video(path: Path, name: str | None, max_side: int) -> InputContainer:
     try:
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):
-            raise video_error(label, "is a folder", "choose a video in it")
+            raise video_error(label, _("is a folder"), _("choose a video in it"))
         if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device may never end
-            raise video_error(label, "is not a regular file", _FORMATS_ADVICE)
+            raise video_error(label, _("is not a regular file"), _(_FORMATS_ADVICE))
         with open(path, "rb") as file:
             header = file.read(_HEADER_BYTES)
         if not header:
-            raise video_error(label, "is empty", _FORMATS_ADVICE)
+            raise video_error(label, _("is empty"), _(_FORMATS_ADVICE))
         if is_decompression_bomb(path):
-            raise video_error(label, "claims to hold more frames than any video does, so it is damaged or malicious")
+            problem = _("claims to hold more frames than any video does, so it is damaged or malicious")
+            raise video_error(label, problem)
     except FileNotFoundError as error:
-        raise video_error(label, "was not found", "check the name and the folder") from error
+        raise video_error(label, _("was not found"), _("check the name and the folder")) from error
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
-        raise video_error(label, "cannot be opened", "check that you may read it") from error
+        raise video_error(label, _("cannot be opened"), _("check that you may read it")) from error
     try:
         # An absolute path, because FFmpeg takes what stands before a colon for a protocol.
         return av.open(
@@ -79,10 +82,13 @@ def video_stream(container: InputContainer, label: str) -> VideoStream:
     streams = [stream for stream in container.streams.video if not stream.disposition & _COVER_DISPOSITIONS]
     decodable = [stream for stream in streams if stream.codec_context is not None]
     if not container.streams:
-        raise video_error(label, "holds neither video nor audio, so it is damaged or cut off", "copy it again")
+        problem = _("holds neither video nor audio, so it is damaged or cut off")
+        raise video_error(label, problem, _("copy it again"))
     if not decodable:
-        content = "video of an unknown codec" if streams else "audio only" if container.streams.audio else "no video"
-        raise video_error(label, f"holds {content}", _FORMATS_ADVICE)
+        problem = _("holds audio only") if container.streams.audio else _("holds no video")
+        if streams:
+            problem = _("holds video of an unknown codec")
+        raise video_error(label, problem, _(_FORMATS_ADVICE))
     best = container.streams.best("video")
     return next((stream for stream in decodable if stream is best), decodable[0])
 
@@ -128,25 +134,28 @@ def to_seconds(timestamp: int | None, stream: Stream) -> float | None:
 
 def video_display_name(name: str) -> str:
     """Return what messages call a video, see `messages.display_name`."""
-    return display_name(name, _UNNAMED_VIDEO)
+    return display_name(name, _(_UNNAMED_VIDEO))
 
 
-def video_error(label: str, problem: str, advice: str = "save it as MP4 and use that") -> VideoError:
-    """Make the error of one sentence: which video, its problem, and what to do."""
-    return VideoError(f"{label} {problem}: {advice}.")
+def video_error(label: str, problem: str, advice: str = "") -> VideoError:
+    """Make the error of one sentence: which video, its problem, and what to do, by default to convert it."""
+    # Translators: the name of a file, its problem, and what to do.
+    text = _("{label} {problem}: {advice}.")
+    return VideoError(text.format(label=label, problem=problem, advice=advice or _("save it as MP4 and use that")))
 
 
 def _describe_problem(header: bytes) -> tuple[str, str]:
     """Return the problem of a file that FFmpeg cannot open, by its first bytes, and what to do."""
     if header[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
-        return "is damaged or cut off, because its index is missing", "copy it again"
+        return _("is damaged or cut off, because its index is missing"), _("copy it again")
     if header[:4] == b"RIFF" and header[8:12] == b"WEBP":
-        return "is a WebP image, which is not read as a video", "open it as a photo, which shows its first frame"
+        problem = _("is a WebP image, which is not read as a video")
+        return problem, _("open it as a photo, which shows its first frame")
     if header[:4] in (b"\x1aE\xdf\xa3", b"RIFF", b"GIF8"):
-        return "is damaged or cut off", "copy it again"
+        return _("is damaged or cut off"), _("copy it again")
     if is_plain_text(header):
-        return "is plain text, perhaps a playlist, and not a video", _FORMATS_ADVICE
-    return "is not a video of a supported format", _FORMATS_ADVICE
+        return _("is plain text, perhaps a playlist, and not a video"), _(_FORMATS_ADVICE)
+    return _("is not a video of a supported format"), _(_FORMATS_ADVICE)
 
 
 def _stream_duration(stream: VideoStream) -> float | None:

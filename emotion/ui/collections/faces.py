@@ -11,20 +11,23 @@ from numpy.typing import NDArray
 from emotion.archive.collection.collection import Collection, CollectionFace
 from emotion.archive.collection.opening import OpenedFace, open_face
 from emotion.archive.collection.queries import FaceFilter, FaceOrder
-from emotion.expressions import get_style, symbol_and_name
-from emotion.formatting import format_clock_tenths, format_percent
+from emotion.expressions import get_style, symbol_and_name, translate_label
+from emotion.formatting import format_clock_tenths, format_list, format_percent
 from emotion.media.image_array import downscale
 from emotion.media.image_reader import read_image
 from emotion.recognition.annotation import annotate
 from emotion.recognition.anonymizer import pixelate_all
-from emotion.ui import components, messages, session
+from emotion.recognition.uncertainty import translate_reason
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop, ngettext
+from emotion.ui import components, messages, session, streamlit_workarounds
 from emotion.ui.collections.selection import get_cache_key
 
 _ORDERS: Final[dict[str, FaceOrder]] = {
-    "As in the files": "file",
-    "Most certain": "confident",
-    "Least certain": "uncertain",
-    "Largest": "large",
+    gettext_noop("As in the files"): "file",
+    gettext_noop("Most certain"): "confident",
+    gettext_noop("Least certain"): "uncertain",
+    gettext_noop("Largest"): "large",
 }
 _PAGE_FACES: Final = 60
 _MAX_PAGES: Final = 200
@@ -38,10 +41,15 @@ def show_faces(collection: Collection, selection: FaceFilter) -> None:
     key = get_cache_key(collection, selection)
     num_faces = _count_faces(key, collection)
     if not num_faces:
-        st.info("No face matches this selection; widen it.", icon=":material/filter_alt_off:")
+        st.info(_("No face matches this selection; widen it."), icon=":material/filter_alt_off:")
         return
     order = st.segmented_control(
-        "Order", list(_ORDERS), default="As in the files", required=True, key="collection_order"
+        _("Order"),
+        list(_ORDERS),
+        default="As in the files",
+        format_func=_,
+        required=True,
+        key="collection_order",
     )
     num_pages = min(_MAX_PAGES, -(-num_faces // _PAGE_FACES))
     page = min(st.session_state.get("collection_page", 1), num_pages)
@@ -57,19 +65,26 @@ def show_faces(collection: Collection, selection: FaceFilter) -> None:
         components.show_thumbnails(
             list(map(_make_thumbnail, faces)),
             key="collection_grid",
-            label="Faces",
+            label=_("Faces"),
             side_px=_GRID_SIDE_PX,
             max_height_px=_GRID_HEIGHT_PX,
             selection=components.Selection(number, select),
         )
         if num_pages > 1:
             st.pagination(num_pages, key="collection_page")
-        has_all = num_pages < _MAX_PAGES
-        shown = f"{num_faces:,} faces" if has_all else f"The first {_MAX_PAGES * _PAGE_FACES:,} of {num_faces:,} faces"
-        st.caption(f"{shown}; of videos one face of a track every two seconds. Click one to see where it is from.")
+        st.caption(_format_count(num_faces, num_pages))
     if right is not None:
-        with right, messages.error_box("this face"):
+        with right, messages.error_box(_("this face")):
             _show_source(collection, faces[number - 1])
+
+
+def _format_count(num_faces: int, num_pages: int) -> str:
+    hint = _("Of videos one face of a track every two seconds. Click one to see where it is from.")
+    if num_pages < _MAX_PAGES:
+        text = ngettext("{count:,} face.", "{count:,} faces.", num_faces).format(count=num_faces)
+        return f"{text} {hint}"
+    text = _("The first {shown:,} of {total:,} faces.").format(shown=_MAX_PAGES * _PAGE_FACES, total=num_faces)
+    return f"{text} {hint}"
 
 
 def _make_thumbnail(face: CollectionFace) -> components.Thumbnail:
@@ -82,7 +97,7 @@ def _make_thumbnail(face: CollectionFace) -> components.Thumbnail:
     return components.Thumbnail(
         image,
         symbol_and_name(face.display_label),
-        f"{face.display_label}: {face.label}{confidence}",
+        f"{translate_label(face.display_label)}: {translate_label(face.label or '')}{confidence}",
         get_style(face.display_label).color,
     )
 
@@ -91,17 +106,27 @@ def _show_source(collection: Collection, face: CollectionFace) -> None:
     """Show the photo or the frame with all its faces, and where it is."""
     row = collection.file_row(face.file_id)
     place = f"{row['location']}/{row['member']}" if row["member"] else row["location"]
-    moment = "" if face.timestamp is None else f", at {format_clock_tenths(face.timestamp)}"
-    confidence = "" if face.confidence is None else f"{face.label} at {format_percent(face.confidence)}"
-    st.markdown(f"##### {symbol_and_name(face.display_label)}{moment}", anchors=False)
+    title, confidence = symbol_and_name(face.display_label), ""
+    if face.timestamp is not None:
+        title = _("{label}, at {position}").format(label=title, position=format_clock_tenths(face.timestamp))
+    if face.confidence is not None:
+        confidence = _("{label} at {confidence}").format(
+            label=translate_label(face.label or ""), confidence=format_percent(face.confidence)
+        )
+    st.markdown(f"##### {title}", anchors=False)
     st.caption(messages.escape_markdown(place))
-    if details := ", ".join(filter(None, (confidence, face.uncertainty_reason))):
+    reason = face.uncertainty_reason and translate_reason(face.uncertainty_reason)
+    if details := format_list(filter(None, (confidence, reason))):
         st.markdown(messages.escape_markdown(details))
     opened = _open_face(get_cache_key(collection, FaceFilter()), face.file_id, face.frame, face.timestamp, collection)
     st.image(
         _draw(opened),
         width="stretch",
-        alt=f"{row['kind']} with {len(opened.faces)} faces, the selected one is {face.display_label}",
+        alt=_("{kind} with {count} faces, the selected one is {label}").format(
+            kind=_("Video") if row["kind"] == "video" else _("Image"),
+            count=len(opened.faces),
+            label=translate_label(face.display_label),
+        ),
     )
     if opened.video_path is not None and not session.get_settings().anonymize:
         st.video(str(opened.video_path), start_time=int(face.timestamp or 0))
@@ -124,7 +149,7 @@ def _list_faces(
     return _collection.list_faces(key[2], order, (page - 1) * _PAGE_FACES, _PAGE_FACES)
 
 
-@st.cache_resource(max_entries=8, ttl="1h", show_spinner="Opening the file")
+@streamlit_workarounds.translate_spinner(st.cache_resource, gettext_noop("Opening the file"), max_entries=8, ttl="1h")
 def _open_face(
     key: tuple[str, object, FaceFilter],
     file_id: int,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import streamlit as st
 
@@ -10,11 +11,13 @@ from emotion.archive.collection.collection import Collection
 from emotion.archive.collection.queries import FaceFilter
 from emotion.archive.store import PIECES_FILE
 from emotion.errors import EmotionError
-from emotion.jobs.job import Job
+from emotion.jobs.job import Job, JobState
 from emotion.jobs.process_record import STATE_FILE
-from emotion.ui import messages
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
+from emotion.ui import messages, streamlit_workarounds
 
-_HELP = "The folder that you gave to `emotion analyze-archive` as `--out`, also one that was made on another machine."
+_EXAMPLE_FOLDER: Final = "/data/results"
 
 
 def choose_folder() -> Path | None:
@@ -22,7 +25,10 @@ def choose_folder() -> Path | None:
     if "collection_folder" not in st.session_state:
         st.session_state["collection_folder"] = str(st.query_params.get("folder", ""))
     text = st.text_input(
-        "Folder of the results", key="collection_folder", placeholder="/data/results", help=_HELP
+        _("Folder of the results"),
+        key="collection_folder",
+        placeholder=_EXAMPLE_FOLDER,
+        help=_("The `--out` folder of `emotion analyze-archive`, also one from another machine."),
     ).strip()
     if not text:
         st.query_params.pop("folder", None)
@@ -47,12 +53,18 @@ def show_state(folder: Path) -> None:
         return
     state = Job(folder).read_state()
     if state.is_running:
-        st.progress(state.fraction, f"Still running: {messages.escape_markdown(state.message)}")
+        st.progress(state.fraction, _format_progress(state))
     elif state.status != "done":
         st.warning(
-            "The analysis has not ended; the same command goes on with what is missing. What is done is shown here.",
+            _("The analysis has not ended; the same command goes on with what is missing. What is done is shown here."),
             icon=":material/pending:",
         )
+
+
+def _format_progress(state: JobState) -> str:
+    if state.total <= 0:
+        return _("Still running")
+    return _("Still running: {done:,} of {total:,} files").format(done=round(state.done), total=round(state.total))
 
 
 def get_cache_key(collection: Collection, selection: FaceFilter) -> tuple[str, object, FaceFilter]:
@@ -60,7 +72,7 @@ def get_cache_key(collection: Collection, selection: FaceFilter) -> tuple[str, o
     return str(collection.folder), _fingerprint(collection.folder), selection
 
 
-@st.cache_resource(max_entries=4, show_spinner="Opening the collection")
+@streamlit_workarounds.translate_spinner(st.cache_resource, gettext_noop("Opening the collection"), max_entries=4)
 def _open(folder: str, fingerprint: object) -> Collection:
     return Collection(Path(folder))
 

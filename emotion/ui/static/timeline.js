@@ -1,6 +1,6 @@
 // The timeline of a video: a ribbon of expressions for each face with its smiles below, highlights as thumbnails, and a playhead that follows
 // the player of the page and moves it. It works without a player, also while the video is still being analyzed.
-// Text is only ever set by textContent, so that none of it is run as markup.
+// Text is only ever set by textContent, so that none of it is run as markup. It comes translated, as `data.texts`.
 
 const RIBBON_HEIGHT = 28; // pixels of height
 const SMILE_HEIGHT = 8; // pixels of height of the smiles below a ribbon
@@ -50,7 +50,7 @@ function show(root) {
   parts.time.textContent = clock(timestamp);
   data.lanes.forEach((lane, i) => {
     const style = data.styles[styleIndexAt(lane, timestamp)];
-    const status = style ? `${style.symbol} ${style.name}` : "not seen";
+    const status = style ? `${style.symbol} ${style.name}` : data.texts.not_seen;
     if (parts.rows[i].status.textContent !== status) parts.rows[i].status.textContent = status;
   });
   let current = -1;
@@ -70,7 +70,8 @@ function show(root) {
   if (data.is_live) return;
   axis.setAttribute("aria-valuenow", timestamp.toFixed(1));
   const words = data.lanes.map((lane, i) => `${lane.name} ${parts.rows[i].status.textContent}`);
-  axis.setAttribute("aria-valuetext", [`${timestamp.toFixed(1)} seconds`, ...words.slice(0, 4)].join(", "));
+  const spoken = data.texts.position.replace("{seconds}", timestamp.toFixed(1));
+  axis.setAttribute("aria-valuetext", [spoken, ...words.slice(0, 4)].join(", "));
 }
 
 function follow(root) {
@@ -135,7 +136,7 @@ function showTooltip(root, node, event) {
   const style = lane ? root.data.styles[styleIndexAt(lane, seconds)] : null;
   const smiles = root.data.smile_color && lane?.smiles.some(([start, end]) => start <= seconds && seconds <= end);
   tip.hidden = event.pointerType === "touch";
-  tip.textContent = [clock(seconds), ...(style ? [style.symbol, style.name] : []), ...(smiles ? ["· smiles"] : [])].join(" ");
+  tip.textContent = [clock(seconds), ...(style ? [style.symbol, style.name] : []), ...(smiles ? [`· ${root.data.texts.smiles}`] : [])].join(" ");
   const area = inner.getBoundingClientRect();
   const left = Math.min(event.clientX - area.left + 10, area.width - tip.offsetWidth);
   tip.style.left = `${Math.max(0, left)}px`;
@@ -231,7 +232,7 @@ function draw(root) {
   root.parts.rows.forEach(({ label, canvas }, i) => {
     const lane = root.data.lanes[i];
     canvas.setAttribute("aria-label", lane.description);
-    label.title = root.data.is_live ? lane.description : `${lane.description} Jumps to where this face is seen first.`;
+    label.title = root.data.is_live ? lane.description : `${lane.description} ${root.data.texts.jump}`;
     paint(root, lane, canvas);
   });
   ticks(root);
@@ -292,10 +293,10 @@ function build(root) {
   if (!data.is_live) {
     axis.tabIndex = 0;
     axis.setAttribute("role", "slider");
-    axis.setAttribute("aria-label", data.label);
+    axis.setAttribute("aria-label", data.texts.label);
     axis.setAttribute("aria-valuemin", 0);
     axis.setAttribute("aria-valuemax", data.duration.toFixed(1));
-    axis.title = "Arrow keys move by a second, up and down by a moment; Enter plays and pauses";
+    axis.title = data.texts.help;
   }
   axis.onkeydown = (event) => !data.is_live && press(root, event);
   scrub(root, axis);
@@ -312,7 +313,7 @@ function build(root) {
   const highlights = data.highlights.map((highlight) => makeHighlightButton(root, highlight));
   const highlightList = make("div", "highlights");
   highlightList.setAttribute("role", "group");
-  highlightList.setAttribute("aria-label", "Moments");
+  highlightList.setAttribute("aria-label", data.texts.highlights);
   highlightList.append(...highlights);
   const legend = make("div", "legend");
   legend.append(
@@ -326,7 +327,7 @@ function build(root) {
   if (data.smile_color) {
     const entry = make("span", "style smile");
     entry.style.setProperty("--color", data.smile_color);
-    entry.append(make("i", ""), "smiles");
+    entry.append(make("i", ""), data.texts.smiles);
     legend.append(entry);
   }
   const scrolled = [root.parts?.board.scrollTop ?? 0, root.parts?.highlightList.scrollLeft ?? 0];

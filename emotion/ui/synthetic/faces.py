@@ -26,7 +26,9 @@ from emotion.model_store.card import CARD_FILE
 from emotion.model_store.store import ModelBundle, ModelListing
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.training import manager
-from emotion.ui import components, session
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop, pgettext
+from emotion.ui import components, session, streamlit_workarounds
 
 _NUM_NEAREST: Final = 4
 _MORPH_STEPS: Final = 8
@@ -63,7 +65,7 @@ def list_generators() -> ModelListing:
     return _list_generators(tuple(sorted((str(path), path.stat().st_mtime_ns) for path in cards)))
 
 
-@st.cache_resource(max_entries=4, show_spinner="Starting the generator")
+@streamlit_workarounds.translate_spinner(st.cache_resource, gettext_noop("Starting the generator"), max_entries=4)
 def _load_sampler(folder: str, mtime_ns: int, _bundle: ModelBundle) -> Sampler:
     return Sampler(_bundle)
 
@@ -135,7 +137,7 @@ class SyntheticPeople(NamedTuple):
 
 def get_synthetic_people(classifier: ExpressionClassifier) -> SyntheticPeople | None:
     """Return synthetic people of the first generator, chosen by `classifier`; None where there is no generator."""
-    generators, _ = list_generators()
+    generators = list_generators().models
     if not generators:
         return None
     sampler = load_sampler(generators[0])
@@ -144,7 +146,7 @@ def get_synthetic_people(classifier: ExpressionClassifier) -> SyntheticPeople | 
     )
 
 
-@st.cache_data(max_entries=4, show_spinner="Drawing people who do not exist")
+@streamlit_workarounds.translate_spinner(st.cache_data, gettext_noop("Drawing people who do not exist"), max_entries=4)
 def _find_best_seeds(
     generator_sha256: str, classifier_sha256: str, _sampler: Sampler, _classifier: ExpressionClassifier
 ) -> tuple[int, ...]:
@@ -164,7 +166,7 @@ def make_group_photo(people: SyntheticPeople) -> tuple[str, bytes]:
 # ------------------------------------------------------------------ real faces
 
 
-@st.cache_resource(max_entries=1, show_spinner="Opening the data set")
+@streamlit_workarounds.translate_spinner(st.cache_resource, gettext_noop("Opening the data set"), max_entries=1)
 def _load_training_faces(fingerprint: tuple[Any, ...], _dataset_info: catalog.DatasetInfo) -> Dataset:
     dataset = load_dataset(_dataset_info.path)
     return dataset.take(dataset.rows_in("train"))
@@ -176,13 +178,13 @@ def find_training_dataset(bundle: ModelBundle) -> catalog.DatasetInfo | None:
     return next((info for info in catalog.list_datasets().datasets if source and info.path.name == source), None)
 
 
-@st.cache_data(max_entries=100, show_spinner="Looking for real faces like it")
+@streamlit_workarounds.translate_spinner(st.cache_data, gettext_noop("Looking for real faces like it"), max_entries=100)
 def find_nearest_faces(
     sha256: str, seed: int, label: str, truncation: float, _face: NDArray[np.uint8], _dataset_info: catalog.DatasetInfo
 ) -> RealFaces:
     """Find the training faces that are nearest to a synthetic face."""
     dataset = _load_training_faces(catalog.cache_key(_dataset_info.path), _dataset_info)
-    rows, _ = metrics.nearest_training_faces(_face[None], dataset.images, _NUM_NEAREST)
+    rows = metrics.nearest_training_faces(_face[None], dataset.images, _NUM_NEAREST)[0]
     return RealFaces(
         dataset.images[rows[0]], tuple(dataset.label_names[i] for i in dataset.labels[rows[0]]), _dataset_info.name
     )
@@ -209,9 +211,13 @@ def choose_seed(label: str, key: str, default: int) -> int:
             key=key,
             max_chars=12,
             width=150,
-            help=f"Any whole number from 0 to {MAX_SEED}. The same number is the same person, everywhere and always.",
+            help=_(
+                "Any whole number from 0 to {maximum}. The same number is the same person, everywhere and always."
+            ).format(maximum=MAX_SEED),
         )
-        st.button("Another", icon=":material/casino:", key=f"{key}_new", on_click=randomize_seed, args=[key])
+        st.button(
+            pgettext("seed", "Another"), icon=":material/casino:", key=f"{key}_new", on_click=randomize_seed, args=[key]
+        )
     return parse_seed(text)
 
 
@@ -219,7 +225,12 @@ def make_thumbnails(faces: FaceImages, seeds: tuple[int, ...], label: str) -> li
     """Make a thumbnail with the seed as caption for each gray face."""
     color = get_style(label).color
     return [
-        components.Thumbnail(np.dstack([face] * 3), str(seed), f"Seed {seed}, {symbol_and_name(label)}", color)
+        components.Thumbnail(
+            np.dstack([face] * 3),
+            str(seed),
+            _("Seed {seed}, {label}").format(seed=seed, label=symbol_and_name(label)),
+            color,
+        )
         for face, seed in zip(faces, seeds, strict=True)
     ]
 

@@ -6,10 +6,11 @@ from typing import Final
 
 import streamlit as st
 
-from emotion.expressions import symbol_and_name
+from emotion.expressions import symbol_and_name, translate_label
 from emotion.generation import images
 from emotion.generation.sampler import Sampler
 from emotion.results import serialization
+from emotion.translation.messages import gettext as _
 from emotion.ui import components, messages
 from emotion.ui.synthetic import faces as synthetic_faces
 
@@ -26,13 +27,15 @@ def choose_generator() -> Sampler:
         st.caption(messages.escape_markdown(error))
     if not generators:
         st.info(
-            "There is no generator in models/ yet. `emotion generator train --data fer2013.npz --out runs/faces` "
-            "trains one; it appears here when it is done.",
+            _(
+                "There is no generator in models/ yet. `emotion generator train --data fer2013.npz --out runs/faces` "
+                "trains one; it appears here when it is done."
+            ),
             icon=":material/face_retouching_natural:",
         )
         st.stop()
     names = [bundle.name for bundle in generators]
-    name = st.selectbox("Generator", names, key="gen_model", width=260) if len(names) > 1 else names[0]
+    name = st.selectbox(_("Generator"), names, key="gen_model", width=260) if len(names) > 1 else names[0]
     return synthetic_faces.load_sampler(generators[names.index(name)])
 
 
@@ -52,7 +55,7 @@ def show_sheet(sampler: Sampler, seeds: tuple[int, ...], labels: tuple[str, ...]
         components.show_thumbnails(
             synthetic_faces.make_thumbnails(faces, seeds, label),
             key=f"gen_sheet_{label}",
-            label=f"{label} faces",
+            label=_("{label} faces").format(label=translate_label(label)),
             max_height_px=620,
             selection=components.Selection(
                 row.index(selected_face) + 1 if selected_face in row else 0,
@@ -69,5 +72,7 @@ def show_sheet_downloads(sampler: Sampler, seeds: tuple[int, ...], labels: tuple
         return images.build_files(sampler, seeds, labels, truncation)
 
     with st.container(horizontal=True):
-        synthetic_faces.show_download("sheet", "Sheet", lambda: build_files()["sheet.png"], "sheet.png")
-        synthetic_faces.show_download("zip", "All faces", lambda: serialization.zip_files(build_files()), "faces.zip")
+        synthetic_faces.show_download("sheet", _("Sheet"), lambda: build_files()["sheet.png"], "sheet.png")
+        synthetic_faces.show_download(
+            "zip", _("All faces"), lambda: serialization.zip_files(build_files()), "faces.zip"
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from emotion.translation.messages import gettext as _
 from emotion.ui import messages
 from emotion.ui.video import selection
 from emotion.ui.video.upload import submit_videos
@@ -17,15 +18,15 @@ def show_header(analysis: VideoAnalysis) -> None:
     st.caption(messages.escape_markdown(selection.format_summary(analysis)))
     should_repeat = False
     with st.container(horizontal=True):
-        if st.button("All videos", icon=":material/arrow_back:", key="video_back"):
+        if st.button(_("All videos"), icon=":material/arrow_back:", key="video_back"):
             selection.select_video(None)
             st.rerun()
         if analysis.is_finished:
             should_repeat = st.button(
-                "Analyze again",
+                _("Analyze again"),
                 icon=":material/replay:",
                 key="video_again",
-                help="With the current settings; the old result is kept.",
+                help=_("With the current settings; the old result is kept."),
             )
             show_delete(analysis)
     if should_repeat:

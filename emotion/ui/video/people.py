@@ -11,6 +11,8 @@ import streamlit as st
 from emotion import charts
 from emotion.expressions import UNCERTAIN, get_style, symbol_and_name
 from emotion.formatting import format_clock, format_clock_tenths, format_percent
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import ngettext
 from emotion.ui import components, messages
 from emotion.ui.video import frames, selection, timeline
 from emotion.video.analysis import MIN_GROUP_FACES, VideoAnalysis
@@ -36,9 +38,11 @@ def select_visible(people: Sequence[Person]) -> list[Person]:
     if not longer or not num_brief:
         return not_hidden
     include_brief = st.toggle(
-        f"Show {num_brief} {'face' if num_brief == 1 else 'faces'} seen only briefly",
+        ngettext("Show {count} face seen only briefly", "Show {count} faces seen only briefly", num_brief).format(
+            count=num_brief
+        ),
         key="video_brief",
-        help="Seen for less than half a second: often not a face. Downloads contain them in any case.",
+        help=_("Seen for less than half a second: often not a face. Downloads contain them in any case."),
     )
     return not_hidden if include_brief else longer
 
@@ -68,10 +72,10 @@ def show_people(
     hidden = [person for person in people if person.is_hidden]
     if hidden:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.caption("Hidden:", width="content")
+            st.caption(_("Hidden:"), width="content")
             for person in hidden:
                 st.button(
-                    f"Show {messages.escape_markdown(person.name)}",
+                    _("Show {name}").format(name=messages.escape_markdown(person.name)),
                     key=f"video_unhide_{analysis.folder.name}_{person.track_id}",
                     on_click=_make_edit_callback(analysis.hide, person.track_id, False),
                 )
@@ -87,9 +91,9 @@ def _show_person(analysis: VideoAnalysis, person: Person, others: Sequence[Perso
             name_key = f"video_name_{key}"
             state[name_key] = person.name if person.has_custom_name else ""  # a merge can change it
             st.text_input(
-                f"Name of {person.name}",
+                _("Name of {name}").format(name=person.name),
                 key=name_key,
-                placeholder="Name this person",
+                placeholder=_("Name this person"),
                 max_chars=60,
                 label_visibility="collapsed",
                 on_change=lambda: _make_edit_callback(analysis.rename, person.track_id, state[name_key])(),
@@ -104,34 +108,34 @@ def _show_person(analysis: VideoAnalysis, person: Person, others: Sequence[Perso
                 for label, share in [*person.expression_shares.items()][:3]
             ]
             st.caption(messages.escape_markdown(" · ".join(shares)))
-        with st.popover("", icon=":material/more_vert:", help="Hide or merge", width="content"):
+        with st.popover("", icon=":material/more_vert:", help=_("Hide or merge"), width="content"):
             _show_menu(analysis, person, others, key)
 
 
 def _show_menu(analysis: VideoAnalysis, person: Person, others: Sequence[Person], key: str) -> None:
     """Show the actions on a person; it can be merged with `others`, who are never in the same frame."""
     st.button(
-        "Hide this face",
+        _("Hide this face"),
         icon=":material/visibility_off:",
         key=f"video_hide_{key}",
-        help="Removes the face from the timeline, charts and downloads; from the video when it is redrawn.",
+        help=_("Removes the face from the timeline, charts and downloads; from the video when it is redrawn."),
         on_click=_make_edit_callback(analysis.hide, person.track_id),
     )
     names = {other.track_id: other.name for other in others}
     if names:
         st.selectbox(
-            "Merge with",
+            _("Merge with"),
             list(names),
             index=None,
             key=f"video_merge_{key}",
-            placeholder="Choose a face",
+            placeholder=_("Choose a face"),
             format_func=lambda track_id: str(names.get(track_id, track_id)),
-            help="Faces that appear in the same frame are different people and are not listed.",
+            help=_("Faces that appear in the same frame are different people and are not listed."),
             on_change=lambda: _make_edit_callback(analysis.merge, person.track_id, state[f"video_merge_{key}"])(),
         )
     if person.merged_track_ids:
         st.button(
-            "Undo merge",
+            _("Undo merge"),
             icon=":material/call_split:",
             key=f"video_split_{key}",
             on_click=_make_edit_callback(analysis.unmerge, person.track_id),
@@ -142,7 +146,7 @@ def _make_edit_callback(edit: Callable[..., None], *args: Any) -> Callable[[], N
     """Make a callback that edits the people; its error is shown at the top of the page."""
 
     def on_edit() -> None:
-        with messages.error_box("this change"):
+        with messages.error_box(_("this change")):
             edit(*args)
 
     return on_edit
@@ -169,23 +173,27 @@ def make_share_bar(shares: Mapping[str, float]) -> str:
 
 def show_face_counts(analysis: VideoAnalysis) -> None:
     """Show how many faces show each expression over time."""
-    st.markdown("##### Everyone over time", anchors=False)
-    alt_text = f"How many faces show what, over {format_clock(analysis.duration)}. Altogether: "
+    st.markdown("##### " + _("Everyone over time"), anchors=False)
+    alt_text = _("How many faces show what, over {duration}. Altogether: {shares}").format(
+        duration=format_clock(analysis.duration), shares=selection.format_shares(analysis.expression_shares())
+    )
     components.show_chart(
         charts.plot_expressions_over_time(analysis.face_counts(), analysis.duration),
         key="video_cast",
-        alt_text=alt_text + selection.format_shares(analysis.expression_shares()),
+        alt_text=alt_text,
         on_select=lambda: timeline.seek_from_chart("video_cast"),
     )
-    st.caption("Faces per expression; click to seek.")
+    st.caption(_("Faces per expression; click to seek."))
 
 
 def show_shares(analysis: VideoAnalysis, visible_people: Sequence[Person]) -> None:
     """Show the shares of expressions of each person and of all, and when each was seen."""
-    st.markdown("##### Share of the time", anchors=False)
+    st.markdown("##### " + _("Share of the time"), anchors=False)
     longest = sorted(visible_people, key=lambda person: -person.duration)[:_MAX_BARS]
     all_shares = analysis.expression_shares()
-    descriptions = [f"Everyone: {selection.format_shares(all_shares)}"] if len(longest) > 1 else []
+    descriptions = (
+        [_("Everyone: {shares}").format(shares=selection.format_shares(all_shares))] if len(longest) > 1 else []
+    )
     descriptions += [f"{person.name}: {selection.format_shares(person.expression_shares)}" for person in longest]
     table = build_share_table([(person.name, person.expression_shares) for person in longest], all_shares)
     components.show_chart(charts.plot_people_shares(table), key="video_shares", alt_text="; ".join(descriptions))
@@ -199,31 +207,34 @@ def show_shares(analysis: VideoAnalysis, visible_people: Sequence[Person]) -> No
         )
         for person in visible_people
     ]
-    columns = ["Face", "First seen", "Last seen", "Seconds", "Expressions"]
-    with st.expander("First and last seen", icon=":material/table_rows:"):
+    columns = [_("Face"), _("First seen"), _("Last seen"), _("Seconds"), _("Expressions")]
+    with st.expander(_("First and last seen"), icon=":material/table_rows:"):
         st.dataframe(pd.DataFrame(rows, columns=columns), key="video_table", hide_index=True)
 
 
 def show_group_shares(analysis: VideoAnalysis) -> None:
     """Show the expressions of an audience over time; nothing with so few faces that single people would be shown."""
-    st.markdown("##### Audience", anchors=False)
+    st.markdown("##### " + _("Audience"), anchors=False)
     min_faces = st.slider(
-        "Minimum faces in frame",
+        _("Minimum faces in frame"),
         2,
         _MAX_GROUP_SIZE,
         MIN_GROUP_FACES,
         key="video_min_faces",
-        help="Moments with fewer faces are not shown.",
+        help=_("Moments with fewer faces are not shown."),
     )
     table = analysis.group_shares(min_faces)
     if not bool(table["share"].notna().any()):
         st.info(
-            f"There are never {min_faces} faces at once, so there is no audience to show.", icon=":material/groups:"
+            _("There are never {count} faces at once, so there is no audience to show.").format(count=min_faces),
+            icon=":material/groups:",
         )
         return
     components.show_chart(
         charts.plot_expressions_over_time(table, analysis.duration, as_percent=True),
         key="video_audience",
-        alt_text=f"Shares of the expressions over time, where at least {min_faces} faces are seen at once",
+        alt_text=_("Shares of the expressions over time, where at least {count} faces are seen at once").format(
+            count=min_faces
+        ),
         on_select=lambda: timeline.seek_from_chart("video_audience"),
     )

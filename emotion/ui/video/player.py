@@ -6,6 +6,7 @@ from typing import Final
 
 import streamlit as st
 
+from emotion.translation.messages import gettext as _
 from emotion.ui import streamlit_workarounds
 from emotion.video.analysis import VideoAnalysis
 
@@ -19,6 +20,6 @@ def show_player(analysis: VideoAnalysis) -> None:
     if analysis.annotated_video is not None:
         st.video(
             streamlit_workarounds.open_media_file(analysis.annotated_video),
-            alt=f"The video {analysis.name} with its labels",
+            alt=_("The video {name} with its labels").format(name=analysis.name),
             width=width if width < _MAX_HEIGHT_PX else "stretch",
         )

@@ -6,6 +6,7 @@ import streamlit as st
 
 from emotion.jobs import job
 from emotion.recognition.label_rendering import is_drawable
+from emotion.translation.messages import gettext as _
 from emotion.ui import messages
 from emotion.ui.video import selection
 from emotion.video import library, redraw
@@ -22,14 +23,19 @@ def show_redraw(analysis: VideoAnalysis) -> None:
         return
     failed = state is not None and state.status not in ("done", "stopped")
     if state is not None and failed:
-        st.error(messages.escape_markdown(state.error or "The video could not be redrawn; see log.txt in its folder."))
+        st.error(
+            messages.escape_markdown(state.error or _("The video could not be redrawn; see log.txt in its folder."))
+        )
     st.info(
-        "The video was drawn before these changes: it still shows the faces as they were. This also holds for its "
-        f"download and the GIF.{_format_undrawable_names(analysis)}",
+        _(
+            "The video was drawn before these changes: it still shows the faces as they were. This also holds for its "
+            "download and the GIF."
+        )
+        + _format_undrawable_names(analysis),
         icon=":material/brush:",
     )
-    if st.button("Redraw the video", icon=":material/brush:", key="video_redraw", type="primary"):
-        with messages.error_box("the redrawing"):
+    if st.button(_("Redraw the video"), icon=":material/brush:", key="video_redraw", type="primary"):
+        with messages.error_box(_("the redrawing")):
             library.submit_redraw(analysis.folder)
             st.rerun()
 
@@ -39,22 +45,24 @@ def _format_undrawable_names(analysis: VideoAnalysis) -> str:
     names = [person.name for person in analysis.people() if not person.is_hidden and not is_drawable(person.name)]
     if not names:
         return ""
-    return messages.escape_markdown(
-        f" No font of this machine has all letters of {', '.join(names)}: numbers are drawn instead."
-    )
+    text = _("No font of this machine has all letters of {names}: numbers are drawn instead.")
+    return " " + messages.escape_markdown(text.format(names=", ".join(names)))
 
 
 @st.fragment(run_every=1)
 def _show_progress(analysis: VideoAnalysis) -> None:
     """Show the progress of the job; rerun the page when it ends."""
-    with messages.error_box("the redrawing"):
+    with messages.error_box(_("the redrawing")):
         state = redraw.get_state(analysis.folder)
         if state is None or not state.is_running:
             st.rerun()
         st.progress(
-            state.fraction, messages.escape_markdown(f"Redrawing the video: {selection.format_progress(state)}")
+            state.fraction,
+            messages.escape_markdown(
+                _("Redrawing the video: {progress}").format(progress=selection.format_progress(state))
+            ),
         )
-        if st.button("Stop and keep the old video", icon=":material/stop:", key="video_redraw_stop"):
-            with st.spinner("Stopping"):
+        if st.button(_("Stop and keep the old video"), icon=":material/stop:", key="video_redraw_stop"):
+            with st.spinner(_("Stopping")):
                 job.open_job(analysis.folder / redraw.REDRAW_FOLDER).stop()
             st.rerun()

@@ -10,6 +10,7 @@ import streamlit as st
 
 from emotion.formatting import format_clock
 from emotion.results import serialization
+from emotion.translation.messages import gettext as _
 from emotion.ui import components, messages, streamlit_workarounds
 from emotion.ui.video import frames, movements, player, redraw, selection, timeline
 from emotion.ui.video import people as video_people
@@ -25,17 +26,22 @@ def show_status(analysis: VideoAnalysis) -> None:
     """Show how the analysis ended, unless it completed, and whether images are hidden."""
     job_state = analysis.state
     if job_state.status != "done":
-        kept = f" The results until {format_clock(analysis.last_timestamp)} are kept." if analysis.num_frames else ""
-        message = job_state.error or f"{selection.format_status(analysis)}."
+        sentences = [job_state.error or _("{status}.").format(status=selection.format_status(analysis))]
         if job_state.status == "interrupted":  # the message of the job is about resuming, which videos do not offer
-            message = "The program ended during the analysis of this video."
-            kept += " Analyze again starts from the beginning."
+            sentences = [_("The program ended during the analysis of this video.")]
+        if analysis.num_frames:
+            position = format_clock(analysis.last_timestamp)
+            sentences.append(_("The results until {position} are kept.").format(position=position))
+        if job_state.status == "interrupted":
+            sentences.append(_("Analyze again starts from the beginning."))
         show = st.info if job_state.status == "stopped" else st.error
-        show(messages.escape_markdown(message + kept), icon=":material/info:")
+        show(messages.escape_markdown(" ".join(sentences)), icon=":material/info:")
     if frames.should_anonymize(analysis):
         st.info(
-            'This video was analyzed without blur: while "Blur faces" is on, its images stay hidden. Analyze it '
-            "again to watch it blurred.",
+            _(
+                'This video was analyzed without blur: while "Blur faces" is on, its images stay hidden. Analyze it '
+                "again to watch it blurred."
+            ),
             icon=":material/visibility_off:",
         )
 
@@ -46,7 +52,7 @@ def show_result(analysis: VideoAnalysis) -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         if anonymize or analysis.annotated_video is None:
-            frames.show_frame(frames.get_cover_frame(analysis, anonymize), "A frame of the video")
+            frames.show_frame(frames.get_cover_frame(analysis, anonymize), _("A frame of the video"))
         else:
             player.show_player(analysis)
             redraw.show_redraw(analysis)
@@ -72,19 +78,21 @@ def show_result(analysis: VideoAnalysis) -> None:
 def _show_no_faces(analysis: VideoAnalysis) -> None:
     """Show what may help to find faces."""
     if not analysis.num_frames:
-        st.info("No frame of this video was analyzed.", icon=":material/movie:")
+        st.info(_("No frame of this video was analyzed."), icon=":material/movie:")
         return
     st.info(
-        f"**No face found** in the {analysis.num_frames} frames that were analyzed. What may help:\n"
-        "- faces that are larger, brighter, and seen from the front\n"
-        "- in the sidebar, a lower detection threshold or the search resolution Thorough; then analyze it again",
+        _(
+            "**No face found** in the {count} frames that were analyzed. What may help:\n"
+            "- faces that are larger, brighter, and seen from the front\n"
+            "- in the sidebar, a lower detection threshold or the search resolution Thorough; then analyze it again"
+        ).format(count=analysis.num_frames),
         icon=":material/person_search:",
     )
 
 
 def _show_downloads(analysis: VideoAnalysis, anonymize: bool) -> None:
     """Show downloads, which are made on the click; those with faces only without anonymization."""
-    st.markdown("##### Download", anchors=False)
+    st.markdown("##### " + _("Download"), anchors=False)
     stem = serialization.sanitize_filename(analysis.name).rsplit(".", 1)[0] or "video"
 
     def show_download(key: str, label: str, export: Callable[[VideoAnalysis], Any], suffix: str) -> None:
@@ -97,15 +105,15 @@ def _show_downloads(analysis: VideoAnalysis, anonymize: bool) -> None:
     with st.container(horizontal=True):
         if path is not None:
             show_download(
-                "video", "Video with labels", lambda _: streamlit_workarounds.open_media_file(path), "-faces.mp4"
+                "video", _("Video with labels"), lambda fresh: streamlit_workarounds.open_media_file(path), "-faces.mp4"
             )
         with_features = not anonymize
-        show_download("csv", "Table (CSV)", partial(exports.to_csv, with_features=with_features), ".csv")
-        show_download("json", "Data (JSON)", partial(exports.to_json, with_features=with_features), ".json")
+        show_download("csv", _("Table (CSV)"), partial(exports.to_csv, with_features=with_features), ".csv")
+        show_download("json", _("Data (JSON)"), partial(exports.to_json, with_features=with_features), ".json")
         if not anonymize:
-            show_download("crops", "Faces", exports.zip_thumbnails, "-faces.zip")
-            show_download("report", "Report", exports.render_report, ".html")
-            show_download("all", "All files (ZIP)", exports.zip_results, "-results.zip")
+            show_download("crops", _("Faces"), exports.zip_thumbnails, "-faces.zip")
+            show_download("report", _("Report"), exports.render_report, ".html")
+            show_download("all", _("All files (ZIP)"), exports.zip_results, "-results.zip")
     _show_subtitles_download(analysis, show_download)
     if path is not None:
         _show_gif_download(analysis, show_download)
@@ -118,22 +126,22 @@ def _show_subtitles_download(analysis: VideoAnalysis, show_download: Callable[..
         track_id = None
         if len(people) > 1:
             track_id = st.selectbox(
-                "Subtitles of",
+                _("Subtitles of"),
                 [None, *people],
                 key=f"video_subtitles_{analysis.folder.name}",
                 width=240,
-                format_func=lambda option: "All faces" if option is None else str(people.get(option, option)),
+                format_func=lambda option: _("All faces") if option is None else str(people.get(option, option)),
             )
         suffix = "" if track_id is None else f"-{serialization.sanitize_filename(people[track_id])}"
-        show_download("vtt", "Subtitles (VTT)", lambda fresh: exports.to_vtt(fresh, track_id), f"{suffix}.vtt")
+        show_download("vtt", _("Subtitles (VTT)"), lambda fresh: exports.to_vtt(fresh, track_id), f"{suffix}.vtt")
 
 
 def _show_gif_download(analysis: VideoAnalysis, show_download: Callable[..., None]) -> None:
     """Show the download of a part of the video as a GIF."""
     duration = round(max(analysis.duration, _MIN_RANGE_SECONDS), 1)
-    with st.expander("Export a GIF", icon=":material/gif_box:"):
+    with st.expander(_("Export a GIF"), icon=":material/gif_box:"):
         start, stop = st.slider(
-            "From and to, in seconds",
+            _("From and to, in seconds"),
             0.0,
             duration,
             (0.0, min(duration, _DEFAULT_GIF_SECONDS)),
@@ -144,6 +152,8 @@ def _show_gif_download(analysis: VideoAnalysis, show_download: Callable[..., Non
         max_seconds = exports.MAX_GIF_SECONDS
         if 0 < round(stop - start, 1) <= max_seconds:
             end = min(stop, start + max_seconds - _ROUNDING_SECONDS)
-            show_download("gif", "Animated GIF", lambda fresh: exports.to_gif(fresh, start, end), ".gif")
+            show_download("gif", _("Animated GIF"), lambda fresh: exports.to_gif(fresh, start, end), ".gif")
         else:
-            st.caption(f"It can be up to {max_seconds:g} seconds long: move the ends of the range.")
+            st.caption(
+                _("It can be up to {seconds:g} seconds long: move the ends of the range.").format(seconds=max_seconds)
+            )

@@ -9,11 +9,16 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import streamlit as st
+from babel.dates import format_datetime
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from emotion.demo import sample_video
-from emotion.formatting import format_clock, format_percent, format_time_left
+from emotion.expressions import translate_label
+from emotion.formatting import format_clock, format_list, format_percent, format_time_left
 from emotion.jobs.job import Job, JobState
+from emotion.translation.languages import get_language
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop, pgettext
 from emotion.ui import session
 from emotion.ui.photos import photo_cache
 from emotion.ui.visitors import spaces
@@ -23,8 +28,8 @@ from emotion.video.settings import VideoSettings
 
 ILLUSTRATION: Final = str(photo_cache.SAMPLE_PHOTO.with_name("video.svg"))
 
-EVERY_FRAME: Final = "Every frame"
-FAST: Final = "Fast"
+EVERY_FRAME: Final = gettext_noop("Every frame")
+FAST: Final = gettext_noop("Fast")
 FRAME_STRIDES: Final = {EVERY_FRAME: 1, FAST: library.FAST_STRIDE}  # as `VideoSettings.frame_stride`
 
 
@@ -32,9 +37,9 @@ _FOLDER_PATTERN: Final = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z0-9]{4}")  # as `job
 
 
 _STATUS_TEXT: Final = {
-    "stopped": "Stopped early",
-    "failed": "Could not be analyzed",
-    "interrupted": "Interrupted",
+    "stopped": gettext_noop("Stopped early"),
+    "failed": gettext_noop("Could not be analyzed"),
+    "interrupted": gettext_noop("Interrupted"),
 }
 
 _MIN_SHARE: Final = 0.005  # rounds to 1%
@@ -66,7 +71,7 @@ def get_selected_video() -> VideoAnalysis | None:
     analysis: VideoAnalysis | None = state.get("video_open")  # kept, since it caches what it has read
     if analysis is None or analysis.folder != folder:
         analysis = state["video_open"] = VideoAnalysis.open(folder)
-        with st.spinner("Opening the video"):
+        with st.spinner(_("Opening the video")):
             analysis.refresh()
     return analysis
 
@@ -108,15 +113,25 @@ def get_sample_video() -> Path:
 def format_status(analysis: VideoAnalysis) -> str:
     """Format the progress of an analysis, or how it ended; "" where it completed."""
     job_state = analysis.state
-    return format_progress(job_state) if job_state.is_running else _STATUS_TEXT.get(job_state.status, "")
+    if job_state.is_running:
+        return format_progress(job_state)
+    return _(_STATUS_TEXT[job_state.status]) if job_state.status in _STATUS_TEXT else ""
 
 
 def format_progress(job_state: JobState) -> str:
     """Format the progress of a running job: "42%, about 12 s left"."""
     if job_state.total <= 0:
-        return job_state.message or "Starting"
+        return _(job_state.message or "Starting")
     time_left = format_time_left(job_state.seconds_left)
-    return ", ".join(filter(None, [format_percent(job_state.fraction), time_left]))
+    return format_list(filter(None, [format_percent(job_state.fraction), time_left]))
+
+
+def format_position(analysis: VideoAnalysis) -> str:
+    """Format how far a running analysis is: "0:05 of 0:12"; the message of the job before the first frame."""
+    if not analysis.num_frames:
+        return _(analysis.state.message or "Starting")
+    position, duration = format_clock(analysis.last_timestamp), format_duration(analysis)
+    return _("{position} of {duration}").format(position=position, duration=duration) if duration else position
 
 
 def format_duration(analysis: VideoAnalysis) -> str:
@@ -128,8 +143,8 @@ def format_duration(analysis: VideoAnalysis) -> str:
 def format_summary(analysis: VideoAnalysis) -> str:
     """Format an analysis: "0:12 · 480 x 360 · every frame · glance, classifier · 3 Nov 2026, 12:00"."""
     info, settings, provenance = analysis.video_info, analysis.settings, analysis.provenance
-    frame_rate = {library.FAST_STRIDE: "about eight frames a second", 1: "every frame"}.get(
-        settings.frame_stride, f"one of {settings.frame_stride} frames"
+    frame_rate = {library.FAST_STRIDE: _("about eight frames a second"), 1: _("every frame")}.get(
+        settings.frame_stride, _("one of {count} frames").format(count=settings.frame_stride)
     )
     size = f"{info.width} x {info.height}" if info else ""
     tools = f"{provenance['detector']['name']}, {provenance['model']['name']}"
@@ -137,8 +152,8 @@ def format_summary(analysis: VideoAnalysis) -> str:
         format_duration(analysis),
         size,
         frame_rate,
-        "blurred" if settings.anonymize else "",
-        "facial features" if settings.recognition.features else "",
+        pgettext("faces of a video", "blurred") if settings.anonymize else "",
+        _("facial features") if settings.recognition.features else "",
         tools,
         format_date(analysis),
     ]
@@ -147,10 +162,14 @@ def format_summary(analysis: VideoAnalysis) -> str:
 
 def format_date(analysis: VideoAnalysis) -> str:
     """Format when the analysis was submitted: "3 Nov 2026, 12:00"."""
-    return f"{analysis.created_at.day} {analysis.created_at:%b %Y, %H:%M}"
+    # Translators: the order of day, month and year, in letters of Unicode (CLDR); text stands in single quotes.
+    pattern = _("d MMM y, HH:mm")
+    return format_datetime(analysis.created_at, pattern, locale=get_language().replace("-", "_"))
 
 
 def format_shares(shares: Mapping[str, float]) -> str:
     """Format shares of expressions: "happy 60%, sad 30%, unsure 10%"; shares that round to 0% are omitted."""
-    texts = [f"{label} {format_percent(share)}" for label, share in shares.items() if share >= _MIN_SHARE]
-    return ", ".join(texts) or "not analyzed"
+    texts = [
+        f"{translate_label(label)} {format_percent(share)}" for label, share in shares.items() if share >= _MIN_SHARE
+    ]
+    return format_list(texts) or _("not analyzed")

@@ -11,8 +11,9 @@ import streamlit as st
 
 from emotion.charts.style import SMILE_COLOR
 from emotion.charts.video import TIME_SELECTION
-from emotion.expressions import UNCERTAIN, get_style, legend_order, text_color
+from emotion.expressions import UNCERTAIN, get_style, legend_order, text_color, translate_label
 from emotion.formatting import format_clock_tenths, format_percent
+from emotion.translation.messages import gettext as _
 from emotion.ui import components
 from emotion.ui.video import frames
 from emotion.ui.video.selection import format_shares, state
@@ -46,7 +47,7 @@ def show_timeline(
     _TIMELINE(
         key="video_timeline",
         data={
-            "label": "Time in the video",
+            "texts": _translate_texts(),
             "duration": round(analysis.duration, 3),
             "has_player": not is_live and not anonymize and analysis.annotated_video is not None,
             "is_live": is_live,
@@ -62,7 +63,24 @@ def show_timeline(
         },
     )
     if len(visible_people) > len(segments):
-        st.caption(f"The {len(segments)} of {len(visible_people)} faces that are seen longest; the table has them all.")
+        st.caption(
+            _("The {shown} of {total} faces that are seen longest; the table has them all.").format(
+                shown=len(segments), total=len(visible_people)
+            )
+        )
+
+
+def _translate_texts() -> dict[str, str]:
+    """Return the texts of the component; it inserts "{seconds}" itself."""
+    return {
+        "label": _("Time in the video"),
+        "help": _("Arrow keys move by a second, up and down by a moment; Enter plays and pauses"),
+        "position": _("{seconds} seconds"),
+        "not_seen": _("not seen"),
+        "smiles": _("smiles"),
+        "jump": _("Jumps to where this face is seen first."),
+        "highlights": _("Moments"),
+    }
 
 
 def _group_smiles(analysis: VideoAnalysis) -> dict[int, list[tuple[float, float]]]:
@@ -77,7 +95,7 @@ def _group_smiles(analysis: VideoAnalysis) -> dict[int, list[tuple[float, float]
 def _style_to_dict(label: str) -> dict[str, Any]:
     style = get_style(label)
     return {
-        "name": label,
+        "name": translate_label(label),
         "symbol": style.symbol,
         "color": style.color,
         "text_color": text_color(label),
@@ -87,7 +105,9 @@ def _style_to_dict(label: str) -> dict[str, Any]:
 
 def _lane_to_dict(person: Person, segments: list[tuple[float, float, int]], anonymize: bool) -> dict[str, Any]:
     first, last = format_clock_tenths(person.first_seen), format_clock_tenths(person.last_seen)
-    description = f"{person.name}, seen from {first} to {last}: {format_shares(person.expression_shares)}."
+    description = _("{name}, seen from {first} to {last}: {shares}.").format(
+        name=person.name, first=first, last=last, shares=format_shares(person.expression_shares)
+    )
     return {
         "track_id": person.track_id,
         "name": person.name,
@@ -98,18 +118,23 @@ def _lane_to_dict(person: Person, segments: list[tuple[float, float, int]], anon
 
 
 def _highlight_to_dict(highlight: Highlight, style_index: int, anonymize: bool) -> dict[str, Any]:
-    peak = f"{highlight.label} at its clearest, {format_percent(highlight.confidence)}"
-    turn = (
-        f"from {highlight.previous_label} to {highlight.label}"
-        if highlight.previous_label
-        else f"turns {highlight.label}"
-    )
+    if highlight.kind == "peak":
+        title = _("{name}: {label} at its clearest, {confidence}")
+    elif highlight.previous_label:
+        title = _("{name}: from {previous} to {label}")
+    else:
+        title = _("{name}: turns {label}")
     return {
         "timestamp": round(highlight.timestamp, 3),
         "track_id": highlight.track_id,
         "name": highlight.name,
         "style": style_index,
-        "title": f"{highlight.name}: {peak if highlight.kind == 'peak' else turn}",
+        "title": title.format(
+            name=highlight.name,
+            label=translate_label(highlight.label),
+            previous=translate_label(highlight.previous_label or ""),
+            confidence=format_percent(highlight.confidence),
+        ),
         "image": _make_thumbnail_url(highlight.thumbnail, anonymize),
     }
 

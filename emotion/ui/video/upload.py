@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from emotion.jobs.job import Job
+from emotion.translation.messages import gettext as _
 from emotion.ui import messages, session, streamlit_workarounds
 from emotion.ui.video import selection
 from emotion.ui.visitors import link
@@ -20,35 +21,37 @@ def show_upload() -> None:
     """Show the upload of videos and the sample."""
     uploader_id = state.setdefault("video_uploader_id", 0)
     files = st.file_uploader(
-        "Drop videos of people here",
+        _("Drop videos of people here"),
         accept_multiple_files=True,
         key=f"video_uploader_{uploader_id}",
-        help="MP4, MOV, WebM, MKV, AVI or an animated GIF, up to 200 MB, 30 minutes and 4096 pixels a side each. "
+        help=_("MP4, MOV, WebM, MKV, AVI or an animated GIF, up to 200 MB, 30 minutes and 4096 pixels a side each.")
+        + " "
         + link.format_retention(),
     )
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         speed = st.segmented_control(
-            "Analyzed frames",
+            _("Analyzed frames"),
             list(selection.FRAME_STRIDES),
             default=selection.EVERY_FRAME,
+            format_func=_,
             required=True,
             key="video_speed",
-            help="Fast analyzes about eight frames per second and misses shorter expressions.",
+            help=_("Fast analyzes about eight frames per second and misses shorter expressions."),
         )
         features = show_features_toggle()
         sample = st.button(
-            "Sample video",
+            _("Sample video"),
             icon=":material/movie:",
             key="video_sample",
-            help="Twelve seconds made of one photo: one face, moved about.",
+            help=_("Twelve seconds made of one photo: one face, moved about."),
         )
     choices = selection.VideoChoices(speed or selection.EVERY_FRAME, features)
     if files:
         state["video_uploader_id"] = uploader_id + 1  # or the next run would submit them again
         submit_videos([(file, file.name) for file in files], choices)
     if sample:
-        with messages.error_box("the sample"):
-            submit_videos([(selection.get_sample_video(), "Sample: one face, moved about")], choices)
+        with messages.error_box(_("the sample video")):
+            submit_videos([(selection.get_sample_video(), _("Sample: one face, moved about"))], choices)
 
 
 def show_features_toggle() -> bool:
@@ -56,13 +59,15 @@ def show_features_toggle() -> bool:
     anonymize = session.get_settings().anonymize
     return (
         st.toggle(
-            "Facial features",
+            _("Facial features"),
             key="video_features",
             disabled=anonymize,
-            help='Not with "Blur faces".'
+            help=_('Not with "Blur faces".')
             if anonymize
-            else "Draws 68 points on each face, and adds smiles and curves of movements: estimates of a network that "
-            "was taught by another network.",
+            else _(
+                "Draws 68 points on each face, and adds smiles and curves of movements: estimates of a network that "
+                "was taught by another network."
+            ),
         )
         and not anonymize
     )
@@ -77,7 +82,7 @@ def submit_videos(videos: Sequence[tuple[UploadedFile | Path, str]], choices: se
     """
     jobs = list[Job]()
     for video, name in videos:
-        with messages.error_box(f'the video "{name}"'), st.spinner("Copying the video"):
+        with messages.error_box(_('the video "{name}"').format(name=name)), st.spinner(_("Copying the video")):
             jobs.append(selection.submit_video(video, name, choices))
         if isinstance(video, UploadedFile):
             streamlit_workarounds.release_upload(video.file_id)
@@ -90,10 +95,14 @@ def show_empty() -> None:
     """Show what the page does, before there is a video."""
     left, right = st.columns([2, 3], gap="large", vertical_alignment="center")
     left.image(
-        selection.ILLUSTRATION, width="stretch", alt="Three faces as ribbons of expressions over time, and a playhead"
+        selection.ILLUSTRATION,
+        width="stretch",
+        alt=_("Three faces as ribbons of expressions over time, and a playhead"),
     )
     right.markdown(
-        "- The video with a box and an expression on every face\n"
-        "- A timeline for each face, and the highlights; click to seek\n"
-        "- Names, statistics, tables, subtitles and a report"
+        _(
+            "- The video with a box and an expression on every face\n"
+            "- A timeline for each face, and the highlights; click to seek\n"
+            "- Names, statistics, tables, subtitles and a report"
+        )
     )

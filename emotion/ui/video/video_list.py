@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from emotion.translation.messages import gettext as _
 from emotion.ui import messages
 from emotion.ui.video import frames, selection
 from emotion.ui.visitors import spaces
@@ -22,15 +23,16 @@ def show_videos(is_busy: bool) -> None:
         st.rerun()
     for start in range(0, len(videos), 3):
         for column, analysis in zip(st.columns(3, gap="medium"), videos[start : start + 3], strict=False):
-            with column, st.container(border=True), messages.error_box("this video"):
+            with column, st.container(border=True), messages.error_box(_("this video")):
                 _show_card(analysis)
 
 
 def _show_card(analysis: VideoAnalysis) -> None:
     """Show a video with thumbnail, name, duration, date and status, to open or to delete it."""
-    with messages.error_box("this video"):
+    with messages.error_box(_("this video")):
         frames.show_frame(
-            frames.get_video_thumbnail(analysis, frames.should_anonymize(analysis)), f"A frame of {analysis.name}"
+            frames.get_video_thumbnail(analysis, frames.should_anonymize(analysis)),
+            _("A frame of {name}").format(name=analysis.name),
         )
         st.markdown(f"**{messages.escape_markdown(analysis.name)}**")
         details = [
@@ -40,7 +42,7 @@ def _show_card(analysis: VideoAnalysis) -> None:
         ]
         st.caption(messages.escape_markdown(" · ".join(filter(None, details))))
     with st.container(horizontal=True):
-        if st.button("Open", icon=":material/play_arrow:", key=f"video_open_{analysis.folder.name}"):
+        if st.button(_("Open"), icon=":material/play_arrow:", key=f"video_open_{analysis.folder.name}"):
             selection.select_video(analysis.folder)
             st.rerun()
         show_delete(analysis)
@@ -48,10 +50,10 @@ def _show_card(analysis: VideoAnalysis) -> None:
 
 def show_delete(analysis: VideoAnalysis) -> None:
     """Offer to delete a video and its analysis."""
-    with st.popover("Delete", icon=":material/delete:"):
-        st.write("Deletes the video and its analysis. This cannot be undone.")
-        if st.button("Delete for good", key=f"video_delete_{analysis.folder.name}"):
-            with messages.error_box("deleting the video"):
+    with st.popover(_("Delete"), icon=":material/delete:"):
+        st.write(_("Deletes the video and its analysis. This cannot be undone."))
+        if st.button(_("Delete for good"), key=f"video_delete_{analysis.folder.name}"):
+            with messages.error_box(_("deleting the video")):
                 library.delete(analysis.folder)
                 selection.select_video(None)
                 st.rerun()
