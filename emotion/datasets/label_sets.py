@@ -15,6 +15,7 @@ from emotion.errors import DataError, ModelError
 from emotion.expressions import FER2013_LABELS, FERPLUS_LABELS, UNCERTAIN
 from emotion.model_store.card_parts import is_valid_label
 from emotion.model_store.store import ModelBundle
+from emotion.translation.messages import gettext_noop
 
 LabelCounts = NDArray[np.integer]
 
@@ -26,8 +27,8 @@ class LabelSet:
     Attributes:
         name: Of the set.
         labels: In the order of the classifier's outputs; () for the labels of the data set.
-        title: A short name for people.
-        description: A phrase for people.
+        title: A short name for people, translated where it is shown.
+        description: A sentence for people, translated where it is shown.
         mapping: Label of a data set -> label of this set, or None where its faces are left out.
         is_vote_based: The label of a face is the majority of its FER+ votes.
     """
@@ -59,27 +60,38 @@ LABEL_SETS: Final[Mapping[str, LabelSet]] = MappingProxyType(
     {
         label_set.name: label_set
         for label_set in (
-            _make_label_set("fer2013", FER2013_LABELS, "7 expressions (FER-2013)", "the labels of FER-2013"),
+            _make_label_set(
+                "fer2013",
+                FER2013_LABELS,
+                gettext_noop("7 expressions (FER-2013)"),
+                gettext_noop("The labels of FER-2013."),
+            ),
             _make_label_set(
                 "ferplus",
                 FERPLUS_LABELS,
-                "8 expressions (FER+)",
-                "the majority of ten votes; faces without a majority are left out",
+                gettext_noop("8 expressions (FER+)"),
+                gettext_noop("The majority of ten votes; faces without a majority are left out."),
                 is_vote_based=True,
             ),
             _make_label_set(
                 "four",
                 _FOUR_LABELS,
-                "4 expressions: angry, fear, happy, sad",
-                "without disgust, surprise and neutral, as in a course project",
+                gettext_noop("4 expressions: angry, fear, happy, sad"),
+                gettext_noop("Without disgust, surprise and neutral, as in a course project."),
             ),
             _make_label_set(
                 "four-normal",
                 _FOUR_NORMAL_LABELS,
-                "4 expressions: happy, sad, angry, normal",
-                "as in a course project; its “normal” is called neutral",
+                gettext_noop("4 expressions: happy, sad, angry, normal"),
+                gettext_noop("As in a course project; its “normal” is called neutral."),
             ),
-            LabelSet("own", (), "the labels of the data set", "all labels of the data set", MappingProxyType({})),
+            LabelSet(
+                "own",
+                (),
+                gettext_noop("the labels of the data set"),
+                gettext_noop("All labels of the data set."),
+                MappingProxyType({}),
+            ),
         )
     }
 )

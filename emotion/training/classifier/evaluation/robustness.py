@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from emotion.datasets.label_sets import TaskDataset
 from emotion.storage import read_json, write_json
 from emotion.training.runs.predictions import ROBUSTNESS_FILE
+from emotion.translation.messages import gettext_noop
 
 FaceBatch = NDArray[np.uint8]
 
@@ -81,11 +82,11 @@ def _noise(sigma: float) -> Any:
 
 
 _CORRUPTIONS: Final = (
-    ("blur", "pixels", (0.0, 0.5, 1.0, 1.5, 2.0, 3.0), _blur),
-    ("brightness", "gray levels", (-100.0, -50.0, 0.0, 50.0, 100.0), _brightness),
-    ("rotation", "degrees", (0.0, 10.0, 20.0, 30.0, 45.0), _rotation),
-    ("occlusion", "share of the face", (0.0, 0.05, 0.1, 0.2, 0.3), _occlusion),
-    ("downscale", "pixels a side", (48.0, 32.0, 24.0, 16.0, 12.0), _downscale),
+    ("blur", gettext_noop("pixels"), (0.0, 0.5, 1.0, 1.5, 2.0, 3.0), _blur),
+    ("brightness", gettext_noop("gray levels"), (-100.0, -50.0, 0.0, 50.0, 100.0), _brightness),
+    ("rotation", gettext_noop("degrees"), (0.0, 10.0, 20.0, 30.0, 45.0), _rotation),
+    ("occlusion", gettext_noop("share of the face"), (0.0, 0.05, 0.1, 0.2, 0.3), _occlusion),
+    ("downscale", gettext_noop("pixels a side"), (48.0, 32.0, 24.0, 16.0, 12.0), _downscale),
     ("noise", "gray levels", (0.0, 5.0, 10.0, 20.0, 40.0), _noise),
 )
 
