@@ -25,12 +25,47 @@ STATE_TITLES: Final = {
     "failed": gettext_noop("failed"),
 }
 BEST_STATE: Final = gettext_noop("best")
+_SETTING_TITLES: Final = frozenset(
+    {
+        gettext_noop("Augmentation strength"),
+        gettext_noop("Augmentation: blur prob"),
+        gettext_noop("Augmentation: brightness"),
+        gettext_noop("Augmentation: contrast"),
+        gettext_noop("Augmentation: erase prob"),
+        gettext_noop("Augmentation: gamma"),
+        gettext_noop("Augmentation: jpeg prob"),
+        gettext_noop("Augmentation: low resolution prob"),
+        gettext_noop("Augmentation: max scale"),
+        gettext_noop("Augmentation: min scale"),
+        gettext_noop("Augmentation: noise prob"),
+        gettext_noop("Augmentation: rotation"),
+        gettext_noop("Augmentation: shift"),
+        gettext_noop("Batch size"),
+        gettext_noop("Data"),
+        gettext_noop("Distillation weight"),
+        gettext_noop("Dropout factor"),
+        gettext_noop("Early stopping patience"),
+        gettext_noop("Epochs"),
+        gettext_noop("Horizontal flip"),
+        gettext_noop("Label set"),
+        gettext_noop("Learning rate"),
+        gettext_noop("Learning rate schedule"),
+        gettext_noop("Network"),
+        gettext_noop("Optimizer"),
+        gettext_noop("Seed"),
+        gettext_noop("Size"),
+        gettext_noop("Teachers"),
+        gettext_noop("Weights"),
+        gettext_noop("Width factor"),
+    }
+)
 
 
 def describe_setting(name: str) -> str:
     """Return the name of a setting in the language of the page; one that only files name is in English."""
     words = name.replace("_", " ").replace(".", ": ").replace("lr ", "learning rate ")
-    return _(words[:1].upper() + words[1:])
+    title = words[:1].upper() + words[1:]
+    return _(title) if title in _SETTING_TITLES else title
 
 
 def trials_table(record: SweepRecord) -> pd.DataFrame:

@@ -31,6 +31,8 @@ from emotion.ui import messages, session, streamlit_workarounds
 
 _SOURCES: Final = (gettext_noop("A folder on this machine"), gettext_noop("A ZIP"), gettext_noop("Photos"))
 _MULTI_FACE_POLICIES: Final = {"largest": gettext_noop("Take the largest"), "none": gettext_noop("Skip the photo")}
+_EXAMPLE_PATH: Final = "/home/me/photos"
+_EXAMPLE_LABEL: Final = "happy"  # in English, as data sets name it
 _FACE_SIZES: Final = (48, 64, 80, 96, 128, 224, 250)  # pixels, the input sizes of the networks
 _MAX_UPLOAD_BYTES: Final = 500 * 2**20  # of photos that a session holds in memory until the start
 
@@ -91,7 +93,7 @@ def _suggest_name() -> str:
 def _choose_folder() -> StartJob | None:
     path = st.text_input(
         _("Folder or ZIP on this machine"),
-        placeholder=_("/home/me/photos"),
+        placeholder=_EXAMPLE_PATH,
         key="data_path",
         help=_("A folder for each label in it, such as happy/ and sad/; any words will do. Nothing there is changed."),
     ).strip()
@@ -121,7 +123,7 @@ def _choose_photos() -> StartJob | None:
     uploader_id = state.setdefault("data_uploader_id", 0)
     label = st.text_input(
         _("Label of the next photos"),
-        placeholder=_("happy"),
+        placeholder=_EXAMPLE_LABEL,
         max_chars=60,
         key="data_label",
         width=320,

@@ -38,7 +38,7 @@ def show_detector_comparison(rows: Sequence[Mapping[str, Any]]) -> None:
             in_milliseconds=True,
         )
     with columns[1]:
-        st.markdown(f"##### {_('How to read this')}", anchors=False)
+        st.markdown("##### " + _("How to read this"), anchors=False)
         st.markdown("\n".join(f"- {text}" for text in _explain(rows)))
     table = tables.detectors_table(rows)
     with st.expander(_("All numbers"), icon=":material/table_rows:"):

@@ -217,7 +217,7 @@ def show_comparison(runs: RunsByName) -> None:
         show_downloads(chart, table, file_stem="curves", key="runs_curves_save")
     # Some configurations lack the network; the card has it.
     settings = tables.diff_settings({name: {"network": run.network, **run.config} for name, run in runs.items()})
-    st.markdown(f"##### {_('Settings that differ')}", anchors=False)
+    st.markdown("##### " + _("Settings that differ"), anchors=False)
     if settings.empty:
         st.write(_("None that these runs recorded."))
     else:

@@ -24,12 +24,12 @@ def show_form() -> None:
     errors: list[str] = []
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown(f"##### {_('Model')}", anchors=False)
+        st.markdown("##### " + _("Model"), anchors=False)
         architecture = choose_architecture()
     with right:
-        st.markdown(f"##### {_('Data')}", anchors=False)
+        st.markdown("##### " + _("Data"), anchors=False)
         dataset = data.choose_dataset(architecture, errors)
-    st.markdown(f"##### {_('Settings')}", anchors=False)
+    st.markdown("##### " + _("Settings"), anchors=False)
     plan = choose_plan(architecture, dataset, errors)
     if plan is None:
         return

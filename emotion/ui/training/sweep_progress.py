@@ -68,7 +68,7 @@ def _show_live(folders: Sequence[Path]) -> None:
 def _show_running(sweep: SweepSummary) -> None:
     st.markdown(f"#### {messages.escape_markdown(sweep.name)}", anchors=False)
     if sweep.is_waiting or sweep.record is None:
-        st.markdown(f":material/hourglass_empty: {_('Waits for its turn.')}")
+        st.markdown(":material/hourglass_empty: " + _("Waits for its turn."))
     else:
         time_left = formatting.format_time_left(sweep.state.seconds_left)
         text = " · ".join(filter(None, [format_status(sweep.record), time_left]))
