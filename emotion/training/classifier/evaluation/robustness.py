@@ -87,7 +87,7 @@ _CORRUPTIONS: Final = (
     ("rotation", gettext_noop("degrees"), (0.0, 10.0, 20.0, 30.0, 45.0), _rotation),
     ("occlusion", gettext_noop("share of the face"), (0.0, 0.05, 0.1, 0.2, 0.3), _occlusion),
     ("downscale", gettext_noop("pixels a side"), (48.0, 32.0, 24.0, 16.0, 12.0), _downscale),
-    ("noise", "gray levels", (0.0, 5.0, 10.0, 20.0, 40.0), _noise),
+    ("noise", gettext_noop("gray levels"), (0.0, 5.0, 10.0, 20.0, 40.0), _noise),
 )
 
 
