@@ -221,6 +221,7 @@ def show_comparison(runs: RunsByName) -> None:
     if settings.empty:
         st.write(_("None that these runs recorded."))
     else:
+        settings = settings.replace({"yes": _("yes"), "no": _("no"), "none": _("none")})
         st.dataframe(
             settings.assign(setting=settings["setting"].map(describe_setting)),
             hide_index=True,
