@@ -25,7 +25,7 @@ from emotion.training.runs.predictions import ROBUSTNESS_FILE
 from emotion.training.sweep.tables import describe_setting
 from emotion.training.tables import CurveMetric, Rows
 from emotion.translation.messages import gettext as _
-from emotion.translation.messages import gettext_noop
+from emotion.translation.messages import gettext_noop, pgettext
 from emotion.ui import components, messages, session
 
 RunsByName = Mapping[str, RunSummary]
@@ -112,9 +112,9 @@ def choose_runs(runs: RunsByName) -> dict[str, RunSummary]:
             "run": _("run"),
             "network": _("network"),
             "labels": st.column_config.TextColumn(_("labels"), width=86),
-            "best_epoch": st.column_config.NumberColumn(_("best epoch"), width=74),
+            "best_epoch": st.column_config.NumberColumn(pgettext("narrow column", "best epoch"), width=74),
             "epochs": st.column_config.TextColumn(_("epochs"), width=60),
-            "state": st.column_config.TextColumn(_("state"), width=56),
+            "state": st.column_config.TextColumn(pgettext("narrow column", "state"), width=56),
             "train_minutes": st.column_config.NumberColumn(_("minutes"), width=60),
             "created": st.column_config.DateColumn(_("created"), width=84),
         },
