@@ -2,12 +2,13 @@
 
 import streamlit as st
 
+from emotion.translation.messages import gettext as _
 from emotion.ui import page
 from emotion.ui.datasets import build_jobs, dataset_list, detail, selection
 
 with page.page_layout():
-    st.title("Data", anchor=False)
-    st.write("Faces with labels, for networks to learn from: look into them, or make some of your own photos.")
+    st.title(_("Data"), anchor=False)
+    st.write(_("Faces with labels, for networks to learn from: look into them, or make some of your own photos."))
     build_jobs.show_last_error()
     dataset_info = selection.get_selected_dataset()
     if dataset_info is None:

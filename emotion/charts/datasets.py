@@ -9,8 +9,9 @@ import pandas as pd
 
 from emotion.charts.heatmap import HeatmapField, plot_heatmap
 from emotion.charts.style import EDGE_COLOR, SERIES_COLORS, apply_layout, make_axis, make_series_legend
-from emotion.expressions import symbol_and_name
+from emotion.expressions import FERPLUS_LABELS, symbol_and_name, translate_label
 from emotion.formatting import format_percent
+from emotion.translation.messages import gettext as _
 
 AGREEMENT_SELECTION: Final = "agreement"
 _ROW_PX: Final = 30  # height of a label
@@ -19,7 +20,7 @@ _CELL_PX: Final = 40
 
 def plot_class_counts(table: pd.DataFrame) -> alt.LayerChart:
     """Plot one bar per label, stacked by split; `table` as from `datasets.tables.counts_table`."""
-    splits, labels = list(dict.fromkeys(table["split"])), list(dict.fromkeys(table["label"]))
+    splits, labels = [_(split) for split in dict.fromkeys(table["split"])], list(dict.fromkeys(table["label"]))
     names = [symbol_and_name(label) for label in labels]
     totals = dict.fromkeys(labels, 0)
     for label, count in zip(table["label"], table["count"], strict=True):
@@ -27,7 +28,8 @@ def plot_class_counts(table: pd.DataFrame) -> alt.LayerChart:
     num_faces = max(1, sum(totals.values()))
     rows = table.assign(
         name=[symbol_and_name(label) for label in table["label"]],
-        place=[splits.index(split) for split in table["split"]],
+        split=[_(split) for split in table["split"]],
+        place=[splits.index(_(split)) for split in table["split"]],
         number=[labels.index(label) for label in table["label"]],
         share=[format_percent(totals[label] / num_faces) for label in table["label"]],
     )
@@ -42,10 +44,10 @@ def plot_class_counts(table: pd.DataFrame) -> alt.LayerChart:
             legend=make_series_legend("top", symbolType="square"),
         ),
         tooltip=[
-            alt.Tooltip("name:N", title="label"),
-            alt.Tooltip("split:N"),
-            alt.Tooltip("count:Q", title="faces", format=","),
-            alt.Tooltip("share:N", title="label, of all faces"),
+            alt.Tooltip("name:N", title=_("label")),
+            alt.Tooltip("split:N", title=_("split")),
+            alt.Tooltip("count:Q", title=_("faces"), format=","),
+            alt.Tooltip("share:N", title=_("label, of all faces")),
         ],
     )
     # The totals are labels of an axis on the right, because only axis labels follow the text color of the theme.
@@ -68,14 +70,16 @@ def plot_label_agreement(table: pd.DataFrame, *, dark: bool = False) -> alt.Laye
     """
     labels, majorities = list(dict.fromkeys(table["label"])), list(dict.fromkeys(table["majority"]))
     cells = table.assign(
+        label=[translate_label(label) for label in table["label"]],
+        majority=[translate_label(label) if label in FERPLUS_LABELS else _(label) for label in table["majority"]],
         row=[labels.index(label) for label in table["label"]],
         column=[majorities.index(majority) for majority in table["majority"]],
     )
     tooltips = [
         alt.Tooltip("label:N", title="FER-2013"),
         alt.Tooltip("majority:N", title="FER+"),
-        alt.Tooltip("count:Q", title="faces", format=","),
-        alt.Tooltip("part:N", title="of the label"),
+        alt.Tooltip("count:Q", title=_("faces"), format=","),
+        alt.Tooltip("part:N", title=_("of the label")),
     ]
     chart = plot_heatmap(
         cells,

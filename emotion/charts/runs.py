@@ -22,7 +22,9 @@ from emotion.charts.style import (
     make_series_legend,
 )
 from emotion.charts.training import make_zoom_selection
+from emotion.expressions import symbol_and_name
 from emotion.formatting import format_percent
+from emotion.translation.messages import gettext as _
 
 CELL_SELECTION: Final = "cell"
 _CELL_PX: Final = 44
@@ -42,7 +44,10 @@ def plot_run_curves(table: pd.DataFrame, *, as_percent: bool, log_scale: bool = 
     """
     runs = list(dict.fromkeys(table["run"]))
     selected = alt.selection_point(fields=["run"], bind="legend")
-    rows = table.assign(text=[format_percent(v) if as_percent else f"{v:.4g}" for v in table["raw"]])
+    rows = table.assign(
+        text=[format_percent(v) if as_percent else f"{v:.4g}" for v in table["raw"]],
+        split=[_(split) for split in table["split"]],
+    )
     base = alt.Chart(rows).encode(
         x=alt.X("epoch:Q", axis=make_epoch_axis()),
         y=alt.Y(
@@ -53,15 +58,15 @@ def plot_run_curves(table: pd.DataFrame, *, as_percent: bool, log_scale: bool = 
         color=_make_run_color(runs),
         opacity=alt.condition(selected, alt.value(1), alt.value(0.08)),
     )
-    dashes = alt.Scale(domain=["validation", "training"], range=[[1, 0], [5, 4]])
+    dashes = alt.Scale(domain=[_("validation"), _("training")], range=[[1, 0], [5, 4]])
     lines = base.mark_line(strokeWidth=2, clip=True).encode(
         strokeDash=alt.StrokeDash("split:N", scale=dashes, legend=None)
     )
     tooltips = [
-        alt.Tooltip("run:N"),
-        alt.Tooltip("split:N"),
-        alt.Tooltip("epoch:Q"),
-        alt.Tooltip("text:N", title="right" if as_percent else "value"),
+        alt.Tooltip("run:N", title=_("run")),
+        alt.Tooltip("split:N", title=_("split")),
+        alt.Tooltip("epoch:Q", title=_("epoch")),
+        alt.Tooltip("text:N", title=_("accuracy") if as_percent else _("value")),
     ]
     # Visible points would hide the lines of long runs; invisible ones still have tooltips.
     points = base.mark_point(size=60, filled=True, clip=True).encode(opacity=alt.value(0), tooltip=tooltips)
@@ -99,15 +104,15 @@ def plot_confusion_matrix(table: pd.DataFrame, *, dark: bool = False) -> alt.Lay
         dark: Whether the theme is dark.
     """
     tooltips = [
-        alt.Tooltip("true:N", title="is"),
-        alt.Tooltip("predicted:N", title="predicted"),
-        alt.Tooltip("count:Q", title="faces"),
-        alt.Tooltip("part:N", title="of these faces"),
+        alt.Tooltip("true:N", title=_("true label")),
+        alt.Tooltip("predicted:N", title=_("predicted label")),
+        alt.Tooltip("count:Q", title=_("faces")),
+        alt.Tooltip("part:N", title=_("of these faces")),
     ]
     chart = plot_heatmap(
-        table,
-        HeatmapField("predicted", "predicted label"),
-        HeatmapField("true", "true label"),
+        table.assign(true=table["true"].map(symbol_and_name), predicted=table["predicted"].map(symbol_and_name)),
+        HeatmapField("predicted", _("predicted label")),
+        HeatmapField("true", _("true label")),
         tooltips,
         selection_name=CELL_SELECTION,
         dark=dark,
@@ -117,10 +122,15 @@ def plot_confusion_matrix(table: pd.DataFrame, *, dark: bool = False) -> alt.Lay
 
 def plot_class_metrics(table: pd.DataFrame) -> alt.Chart:
     """Plot recall, precision and F1 of each label; `table` as from `training.prediction_tables.class_metrics_table`."""
-    names, metrics = list(dict.fromkeys(table["name"])), list(dict.fromkeys(table["metric"]))
+    rows = table.assign(
+        name=table["label"].map(symbol_and_name),
+        metric=table["metric"].map(_),
+        text=[format_percent(v) for v in table["value"]],
+    )
+    names, metrics = list(dict.fromkeys(rows["name"])), list(dict.fromkeys(rows["metric"]))
     color, shape = encode_series("metric", metrics, make_series_legend("top"))
     chart = (
-        alt.Chart(table.assign(text=[format_percent(v) for v in table["value"]]))
+        alt.Chart(rows)
         .mark_point(filled=True, size=120, opacity=1, stroke=EDGE_COLOR, strokeWidth=1)
         .encode(
             x=alt.X(
@@ -132,30 +142,31 @@ def plot_class_metrics(table: pd.DataFrame) -> alt.Chart:
             color=color,
             shape=shape,
             tooltip=[
-                alt.Tooltip("name:N", title="expression"),
-                alt.Tooltip("metric:N"),
-                alt.Tooltip("text:N"),
-                alt.Tooltip("n:Q", title="faces"),
+                alt.Tooltip("name:N", title=_("expression")),
+                alt.Tooltip("metric:N", title=_("metric")),
+                alt.Tooltip("text:N", title=_("value")),
+                alt.Tooltip("n:Q", title=_("faces")),
             ],
         )
     )
     return chart.properties(height=80 + 30 * max(1, len(names))).configure_view(stroke=None)
 
 
-def plot_reliability_diagram(table: pd.DataFrame, accuracy_title: str = "accuracy") -> alt.LayerChart:
+def plot_reliability_diagram(table: pd.DataFrame, accuracy_title: str = "") -> alt.LayerChart:
     """Plot accuracy against confidence, with a dashed line where both are equal; larger points have more predictions.
 
     Args:
         table: `confidence`, `accuracy` (0 to 1) and `n` of each bin that is not empty.
-        accuracy_title: Title of the vertical axis.
+        accuracy_title: Title of the vertical axis; "accuracy" where it is "".
     """
+    accuracy_title = accuracy_title or _("accuracy")
     rows = table.assign(
         text_label=[format_percent(c) for c in table["confidence"]],
         right=[format_percent(a) for a in table["accuracy"]],
     )
     scale = alt.Scale(domain=[0, 1], nice=False)
     base = alt.Chart(rows).encode(
-        x=alt.X("confidence:Q", scale=scale, axis=alt.Axis(title="confidence", format="%", values=QUARTERS)),
+        x=alt.X("confidence:Q", scale=scale, axis=alt.Axis(title=_("confidence"), format="%", values=QUARTERS)),
         y=alt.Y("accuracy:Q", scale=scale, axis=alt.Axis(title=accuracy_title, format="%", values=QUARTERS)),
     )
     ideal = (
@@ -167,9 +178,9 @@ def plot_reliability_diagram(table: pd.DataFrame, accuracy_title: str = "accurac
     points = base.mark_circle(color=SERIES_COLORS[0], opacity=1, stroke=EDGE_COLOR).encode(
         size=alt.Size("n:Q", scale=alt.Scale(range=[20, 320]), legend=None),
         tooltip=[
-            alt.Tooltip("text_label:N", title="certain"),
+            alt.Tooltip("text_label:N", title=_("confidence")),
             alt.Tooltip("right:N", title=accuracy_title),
-            alt.Tooltip("n:Q", title="predictions"),
+            alt.Tooltip("n:Q", title=_("predictions")),
         ],
     )
     return apply_layout(alt.LayerChart(layer=[ideal, line, points]), height=340)
@@ -182,7 +193,7 @@ def plot_coverage(table: pd.DataFrame, threshold: float) -> alt.LayerChart:
         table: `threshold`, `coverage`, `accuracy` (0 to 1).
         threshold: The minimum confidence in use, marked by a dashed line.
     """
-    titles = {"coverage": "coverage", "accuracy": "accuracy"}
+    titles = {"coverage": _("coverage"), "accuracy": _("accuracy")}
     rows = table.melt("threshold", list(titles), var_name="metric", value_name="share")
     rows = rows.assign(
         metric=[titles[name] for name in rows["metric"]], text=[format_percent(v) for v in rows["share"]]
@@ -197,12 +208,16 @@ def plot_coverage(table: pd.DataFrame, threshold: float) -> alt.LayerChart:
             x=alt.X(
                 "threshold:Q",
                 scale=alt.Scale(domain=[0, 1]),
-                axis=alt.Axis(title="minimum confidence", format="%", values=QUARTERS, grid=False),
+                axis=alt.Axis(title=_("minimum confidence"), format="%", values=QUARTERS, grid=False),
             ),
             y=alt.Y("share:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(title=None, format="%", values=QUARTERS)),
             color=color,
             shape=shape,
-            tooltip=[alt.Tooltip("threshold:Q", format=".0%"), alt.Tooltip("metric:N"), alt.Tooltip("text:N")],
+            tooltip=[
+                alt.Tooltip("threshold:Q", title=_("minimum confidence"), format=".0%"),
+                alt.Tooltip("metric:N", title=_("metric")),
+                alt.Tooltip("text:N", title=_("value")),
+            ],
         )
     )
     threshold_line = (
@@ -218,7 +233,7 @@ def plot_robustness(table: pd.DataFrame, unit: str) -> alt.Chart:
 
     Args:
         table: Rows of one corruption, as from `training.prediction_tables.robustness_table`.
-        unit: Unit of the severity.
+        unit: Unit of the severity in the language of the page.
     """
     runs = list(dict.fromkeys(table["run"]))
     chart = (
@@ -230,7 +245,11 @@ def plot_robustness(table: pd.DataFrame, unit: str) -> alt.Chart:
             ),
             y=alt.Y("accuracy:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(title=None, format="%", tickCount=3)),
             color=_make_run_color(runs),
-            tooltip=[alt.Tooltip("run:N"), alt.Tooltip("severity:Q"), alt.Tooltip("text:N", title="right")],
+            tooltip=[
+                alt.Tooltip("run:N", title=_("run")),
+                alt.Tooltip("severity:Q", title=unit or _("severity")),
+                alt.Tooltip("text:N", title=_("accuracy")),
+            ],
         )
     )
     height = 190 + legend_height(len(runs), _RUN_LEGEND_COLUMNS)

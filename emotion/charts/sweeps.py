@@ -20,6 +20,7 @@ from emotion.charts.style import (
     make_series_legend,
 )
 from emotion.formatting import format_percent
+from emotion.translation.messages import gettext as _
 
 # In the order of drawing; "best" is a single trial.
 _STATES: Final = ["stopped early", "failed", "running", "complete", "best"]
@@ -43,22 +44,23 @@ def plot_parallel_coordinates(trials: pd.DataFrame, ends: pd.DataFrame) -> alt.L
     x = alt.X("axis:N", sort=axes, scale=alt.Scale(padding=0.5), axis=_make_settings_axis())
     y_scale = alt.Scale(domain=[-0.05, 1.05], nice=False)
     y = alt.Y("position:Q", scale=y_scale, axis=None)
+    trials = trials.assign(title=[_(state) for state in trials["state"]])
     states = _filter_states(trials)
     legend = make_series_legend("bottom", symbolType="stroke", symbolStrokeWidth=3)
     hovered = alt.selection_point(fields=["trial"], on="pointerover", empty=False)
     base = alt.Chart(trials).encode(
-        x=x, y=y, detail="trial:N", color=alt.Color("state:N", scale=_make_scale(states, _COLORS), legend=legend)
+        x=x, y=y, detail="trial:N", color=alt.Color("title:N", scale=_make_scale(states, _COLORS), legend=legend)
     )
     lines = base.mark_line().encode(
-        strokeDash=alt.StrokeDash("state:N", scale=_make_scale(states, _DASHES), legend=None),
+        strokeDash=alt.StrokeDash("title:N", scale=_make_scale(states, _DASHES), legend=None),
         strokeWidth=alt.condition(hovered, alt.value(_HOVERED_LINE_PX), alt.value(_LINE_PX)),
     )
     best = base.transform_filter("datum.state == 'best'").mark_line(strokeWidth=_HOVERED_LINE_PX)
     tooltips = [
-        alt.Tooltip("trial:Q"),
-        alt.Tooltip("state:N"),
-        alt.Tooltip("axis:N", title="setting"),
-        alt.Tooltip("value:N"),
+        alt.Tooltip("trial:Q", title=_("trial")),
+        alt.Tooltip("title:N", title=_("state")),
+        alt.Tooltip("axis:N", title=_("setting")),
+        alt.Tooltip("value:N", title=_("value")),
     ]
     points = base.mark_point(filled=True, size=70, opacity=1).encode(tooltip=tooltips).add_params(hovered)
     rules = alt.Chart(pd.DataFrame({"axis": axes, "low": 0.0, "high": 1.0})).mark_rule(color=REFERENCE_COLOR)
@@ -88,7 +90,7 @@ def _filter_states(table: pd.DataFrame) -> list[str]:
 
 
 def _make_scale(states: list[str], values: list) -> alt.Scale:
-    return alt.Scale(domain=states, range=[values[_STATES.index(state)] for state in states])
+    return alt.Scale(domain=[_(state) for state in states], range=[values[_STATES.index(state)] for state in states])
 
 
 def plot_best_so_far(table: pd.DataFrame, baseline: float | None) -> alt.LayerChart:
@@ -100,17 +102,22 @@ def plot_best_so_far(table: pd.DataFrame, baseline: float | None) -> alt.LayerCh
     """
     states, legend = _filter_states(table), make_series_legend("bottom")
     y_axis = alt.Axis(title=None, format="%", tickCount=5)
-    base = alt.Chart(table.assign(text=[format_percent(value) for value in table["accuracy"]])).encode(
-        x=alt.X("trial:Q", axis=alt.Axis(title="trial", tickMinStep=1, grid=False))
+    rows = table.assign(
+        text=[format_percent(value) for value in table["accuracy"]], title=[_(state) for state in table["state"]]
     )
+    base = alt.Chart(rows).encode(x=alt.X("trial:Q", axis=alt.Axis(title=_("trial"), tickMinStep=1, grid=False)))
     line = base.mark_line(interpolate="step-after", color=SERIES_COLORS[0], strokeWidth=2).encode(
         y=alt.Y("best:Q", scale=alt.Scale(zero=False), axis=y_axis)
     )
     points = base.mark_point(filled=True, size=80, opacity=1, stroke=EDGE_COLOR).encode(
         y=alt.Y("accuracy:Q", scale=alt.Scale(zero=False), axis=y_axis),
-        color=alt.Color("state:N", scale=_make_scale(states, _COLORS), legend=legend),
-        shape=alt.Shape("state:N", scale=_make_scale(states, _SHAPES), legend=legend),
-        tooltip=[alt.Tooltip("trial:Q"), alt.Tooltip("state:N"), alt.Tooltip("text:N", title="accuracy")],
+        color=alt.Color("title:N", scale=_make_scale(states, _COLORS), legend=legend),
+        shape=alt.Shape("title:N", scale=_make_scale(states, _SHAPES), legend=legend),
+        tooltip=[
+            alt.Tooltip("trial:Q", title=_("trial")),
+            alt.Tooltip("title:N", title=_("state")),
+            alt.Tooltip("text:N", title=_("accuracy")),
+        ],
     )
     layers = [line, points]
     if baseline is not None:

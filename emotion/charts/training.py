@@ -21,14 +21,16 @@ from emotion.charts.style import (
     make_series_legend,
 )
 from emotion.formatting import format_percent
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
 
 _CURVE_COLORS: Final = {
-    "batches": "#9AA5A8",
-    "training": SERIES_COLORS[0],
-    "validation": SERIES_COLORS[1],
+    gettext_noop("batches"): "#9AA5A8",
+    gettext_noop("training"): SERIES_COLORS[0],
+    gettext_noop("validation"): SERIES_COLORS[1],
 }
 _CURVE_WIDTHS: Final = {"batches": 1.0, "training": 2.0, "validation": 2.5}
-_CURVE_SYMBOLS: Final = {"batches": "stroke", "training": "circle", "validation": "square"}
+_CURVE_SYMBOLS: Final = ("stroke", "circle", "square")  # in the order of the colors
 
 
 def make_zoom_selection() -> alt.Parameter:
@@ -46,7 +48,12 @@ def plot_training_curve(table: pd.DataFrame, *, as_percent: bool) -> alt.LayerCh
         as_percent: Whether values, 0 to 1, are shown in percent.
     """
     text = [format_percent(v) if as_percent else f"{v:.4g}" for v in table["value"]]
-    rows = table.assign(text=text, size=[_CURVE_WIDTHS[split] for split in table["split"]])
+    rows = table.assign(
+        text=text,
+        size=[_CURVE_WIDTHS[split] for split in table["split"]],
+        series=[_(split) for split in table["split"]],
+    )
+    series = [_(split) for split in _CURVE_COLORS]
     base = alt.Chart(rows).encode(
         x=alt.X("epoch:Q", axis=make_epoch_axis(), scale=alt.Scale(nice=False, padding=12)),
         y=alt.Y(
@@ -55,27 +62,30 @@ def plot_training_curve(table: pd.DataFrame, *, as_percent: bool) -> alt.LayerCh
             axis=alt.Axis(title=None, format="%" if as_percent else "~g", tickCount=5),
         ),
         color=alt.Color(
-            "split:N",
-            scale=alt.Scale(domain=[*_CURVE_COLORS], range=[*_CURVE_COLORS.values()]),
+            "series:N",
+            scale=alt.Scale(domain=series, range=[*_CURVE_COLORS.values()]),
             legend=_make_curve_legend(),
         ),
     )
-    tooltips = [alt.Tooltip("split:N"), alt.Tooltip("epoch:Q", format=".2~f"), alt.Tooltip("text:N")]
+    metric_title = _("accuracy") if as_percent else _("value")
+    tooltips = [
+        alt.Tooltip("series:N", title=_("split")),
+        alt.Tooltip("epoch:Q", title=_("epoch"), format=".2~f"),
+        alt.Tooltip("text:N", title=metric_title),
+    ]
     lines = base.mark_line(clip=True).encode(strokeWidth=alt.StrokeWidth("size:Q", scale=None))
     points = (
         base.transform_filter("datum.split !== 'batches'")
         .mark_point(size=30, filled=True, opacity=1, clip=True)
         .encode(
-            shape=alt.Shape(
-                "split:N", scale=alt.Scale(domain=[*_CURVE_SYMBOLS], range=[*_CURVE_SYMBOLS.values()]), legend=None
-            ),
+            shape=alt.Shape("series:N", scale=alt.Scale(domain=series, range=[*_CURVE_SYMBOLS]), legend=None),
             tooltip=tooltips,
         )
     )
     best_epoch = (
         base.transform_filter("datum.best")
         .mark_point(size=190, filled=False, strokeWidth=2.5, clip=True)
-        .encode(tooltip=[alt.Tooltip("epoch:Q", title="best epoch"), alt.Tooltip("text:N")])
+        .encode(tooltip=[alt.Tooltip("epoch:Q", title=_("best epoch")), alt.Tooltip("text:N", title=metric_title)])
     )
     layers = alt.LayerChart(layer=[lines.add_params(make_zoom_selection()), points, best_epoch])
     return apply_layout(layers, height=270)
@@ -93,7 +103,10 @@ def plot_learning_rate(table: pd.DataFrame) -> alt.Chart:
         .encode(
             x=alt.X("epoch:Q", axis=make_epoch_axis(), scale=alt.Scale(nice=False)),
             y=alt.Y("value:Q", axis=alt.Axis(title=None, format="~g", tickCount=3)),
-            tooltip=[alt.Tooltip("epoch:Q", format=".2~f"), alt.Tooltip("text:N", title="learning rate")],
+            tooltip=[
+                alt.Tooltip("epoch:Q", title=_("epoch"), format=".2~f"),
+                alt.Tooltip("text:N", title=_("learning rate")),
+            ],
         )
         .properties(height=110)
         .configure_view(stroke=None)
@@ -112,16 +125,16 @@ def plot_prediction_history(table: pd.DataFrame) -> alt.Chart:
         alt.Chart(rows)
         .mark_bar(stroke=EDGE_COLOR, strokeWidth=0.5)
         .encode(
-            x=alt.X("epoch:O", axis=alt.Axis(title="epoch", labelAngle=0, labelOverlap="greedy", labelSeparation=6)),
+            x=alt.X("epoch:O", axis=alt.Axis(title=_("epoch"), labelAngle=0, labelOverlap="greedy", labelSeparation=6)),
             y=alt.Y(
                 "probability:Q", stack="normalize", axis=alt.Axis(title=None, format="%", tickCount=3, domain=False)
             ),
             color=alt.Color("name:N", scale=make_color_scale(labels, names), legend=make_legend()),
             order="order:Q",
             tooltip=[
-                alt.Tooltip("epoch:O"),
-                alt.Tooltip("name:N", title="expression"),
-                alt.Tooltip("text:N", title="probability"),
+                alt.Tooltip("epoch:O", title=_("epoch")),
+                alt.Tooltip("name:N", title=_("expression")),
+                alt.Tooltip("text:N", title=_("probability")),
             ],
         )
     )
@@ -130,6 +143,7 @@ def plot_prediction_history(table: pd.DataFrame) -> alt.Chart:
 
 def plot_accuracy_history(table: pd.DataFrame) -> alt.Chart:
     """Plot metrics after each epoch, one line each; `table` as from `training.tables.history_table`."""
+    table = table.assign(metric=table["metric"].map(_))
     metrics = table["metric"].unique().tolist()
     color, shape = encode_series("metric", metrics, make_series_legend("bottom", columns=2, labelLimit=260))
     chart = (
@@ -140,7 +154,11 @@ def plot_accuracy_history(table: pd.DataFrame) -> alt.Chart:
             y=alt.Y("value:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title=None, format="%")),
             color=color,
             shape=shape,
-            tooltip=[alt.Tooltip("epoch:Q"), alt.Tooltip("metric:N"), alt.Tooltip("text:N", title="right")],
+            tooltip=[
+                alt.Tooltip("epoch:Q", title=_("epoch")),
+                alt.Tooltip("metric:N", title=_("metric")),
+                alt.Tooltip("text:N", title=_("value")),
+            ],
         )
     )
     return chart.properties(height=300 + legend_height(len(metrics), 2)).configure_view(stroke=None)
@@ -154,11 +172,12 @@ def plot_detector_metrics(table: pd.DataFrame, *, in_milliseconds: bool = False)
         in_milliseconds: Whether values are milliseconds instead of shares (0 to 1).
     """
     rows = table.dropna(subset="value")
+
     detectors, names = rows["detector"].unique().tolist(), rows["name"].unique().tolist()
     text = [f"{v:.1f} ms" if in_milliseconds else format_percent(v) for v in rows["value"]]
     scale = alt.Scale(zero=True) if in_milliseconds else alt.Scale(domain=[0, 1])
     axis = (
-        alt.Axis(title="milliseconds", grid=True)
+        alt.Axis(title=_("milliseconds"), grid=True)
         if in_milliseconds
         else alt.Axis(title=None, format="%", grid=True, values=QUARTERS)
     )
@@ -176,8 +195,8 @@ def plot_detector_metrics(table: pd.DataFrame, *, in_milliseconds: bool = False)
             color=color,
             shape=shape,
             tooltip=[
-                alt.Tooltip("detector:N"),
-                alt.Tooltip("case:N", title="for"),
+                alt.Tooltip("detector:N", title=_("detector")),
+                alt.Tooltip("name:N", title=_("case")),
                 alt.Tooltip("text:N", title=rows["metric"].iloc[0]),
             ],
         )

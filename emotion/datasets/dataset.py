@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.expressions import FER2013_LABELS, FERPLUS_LABELS
+from emotion.translation.messages import gettext_noop
 
 IMAGE_SIZE: Final = 48
-SPLITS: Final = ("train", "validation", "test")
+SPLITS: Final = (gettext_noop("train"), gettext_noop("validation"), gettext_noop("test"))
 # The columns of fer2013new.csv: `FERPLUS_LABELS` in their order, then unknown and not a face.
 FERPLUS_COLUMNS: Final = (
     "neutral",

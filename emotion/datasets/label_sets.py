@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 
 from emotion.datasets.dataset import SPLITS, Dataset, majority_vote
 from emotion.errors import DataError, ModelError
-from emotion.expressions import FER2013_LABELS, FERPLUS_LABELS, UNCERTAIN
+from emotion.expressions import FER2013_LABELS, FERPLUS_LABELS, UNCERTAIN, translate_label
+from emotion.formatting import format_list
 from emotion.model_store.card_parts import is_valid_label
 from emotion.model_store.store import ModelBundle
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
 
 LabelCounts = NDArray[np.integer]
 
@@ -26,8 +29,8 @@ class LabelSet:
     Attributes:
         name: Of the set.
         labels: In the order of the classifier's outputs; () for the labels of the data set.
-        title: A short name for people.
-        description: A phrase for people.
+        title: A short name for people, translated where it is shown.
+        description: A sentence for people, translated where it is shown.
         mapping: Label of a data set -> label of this set, or None where its faces are left out.
         is_vote_based: The label of a face is the majority of its FER+ votes.
     """
@@ -59,27 +62,38 @@ LABEL_SETS: Final[Mapping[str, LabelSet]] = MappingProxyType(
     {
         label_set.name: label_set
         for label_set in (
-            _make_label_set("fer2013", FER2013_LABELS, "7 expressions (FER-2013)", "the labels of FER-2013"),
+            _make_label_set(
+                "fer2013",
+                FER2013_LABELS,
+                gettext_noop("7 expressions (FER-2013)"),
+                gettext_noop("The labels of FER-2013."),
+            ),
             _make_label_set(
                 "ferplus",
                 FERPLUS_LABELS,
-                "8 expressions (FER+)",
-                "the majority of ten votes; faces without a majority are left out",
+                gettext_noop("8 expressions (FER+)"),
+                gettext_noop("The majority of ten votes; faces without a majority are left out."),
                 is_vote_based=True,
             ),
             _make_label_set(
                 "four",
                 _FOUR_LABELS,
-                "4 expressions: angry, fear, happy, sad",
-                "without disgust, surprise and neutral, as in a course project",
+                gettext_noop("4 expressions: angry, fear, happy, sad"),
+                gettext_noop("Without disgust, surprise and neutral, as in a course project."),
             ),
             _make_label_set(
                 "four-normal",
                 _FOUR_NORMAL_LABELS,
-                "4 expressions: happy, sad, angry, normal",
-                "as in a course project; its “normal” is called neutral",
+                gettext_noop("4 expressions: happy, sad, angry, normal"),
+                gettext_noop("As in a course project; its “normal” is called neutral."),
             ),
-            LabelSet("own", (), "the labels of the data set", "all labels of the data set", MappingProxyType({})),
+            LabelSet(
+                "own",
+                (),
+                gettext_noop("the labels of the data set"),
+                gettext_noop("All labels of the data set."),
+                MappingProxyType({}),
+            ),
         )
     }
 )
@@ -88,7 +102,9 @@ LABEL_SETS: Final[Mapping[str, LabelSet]] = MappingProxyType(
 def get_label_set(name: str) -> LabelSet:
     """Return the label set of that name; raises `DataError` where there is none."""
     if name not in LABEL_SETS:
-        raise DataError(f"There is no label set {name!r}; choose one of {', '.join(LABEL_SETS)}.")
+        raise DataError(
+            _("There is no label set {name!r}; choose one of {names}.").format(name=name, names=", ".join(LABEL_SETS))
+        )
     return LABEL_SETS[name]
 
 
@@ -178,15 +194,20 @@ def _index_labels(label_names: tuple[str, ...], label_set: LabelSet) -> tuple[tu
 def missing_votes_error(source: str, label_set: LabelSet) -> DataError:
     """Return the error of a vote-based label set for a data set without FER+ votes."""
     return DataError(
-        f"The data set {source} has no FER+ votes, which the label set {label_set.name!r} needs; give "
-        "fer2013new.csv or choose another label set."
+        _(
+            "The data set {source} has no FER+ votes, which the label set {name!r} needs; give "
+            "fer2013new.csv or choose another label set."
+        ).format(source=source, name=label_set.name)
     )
 
 
 def _no_faces_error(source: str, label_names: Sequence[str], available: Sequence[str]) -> DataError:
     return DataError(
-        f"No face of {source} has one of the labels {', '.join(label_names)}; it has {', '.join(available)}: choose "
-        "another label set."
+        _("No face of {source} has one of the labels {names}; it has {available}: choose another label set.").format(
+            source=source,
+            names=format_list(map(translate_label, label_names)),
+            available=format_list(map(translate_label, available)),
+        )
     )
 
 
@@ -201,7 +222,11 @@ def check_splits(source: str, counts: LabelCounts) -> None:
     """Raise `DataError` where a split is empty, before hours of training are lost."""
     for split, rows in zip(SPLITS, counts.sum(axis=0), strict=True):
         if rows == 0:
-            raise DataError(f"The data set {source} has no {split} rows; each of {', '.join(SPLITS)} needs some.")
+            raise DataError(
+                _("The data set {source} has no {split} rows; each of {names} needs some.").format(
+                    source=source, split=_(split), names=format_list(map(_, SPLITS))
+                )
+            )
 
 
 def check_classes(source: str, label_names: Sequence[str], counts: LabelCounts) -> None:
@@ -210,17 +235,27 @@ def check_classes(source: str, label_names: Sequence[str], counts: LabelCounts) 
     empty = [name for name, rows in zip(label_names, counts[:, 0], strict=True) if rows == 0]
     if empty:
         raise DataError(
-            f"The data set {source} has no training face for {', '.join(empty)}; add some or choose other labels."
+            _("The data set {source} has no training face for {names}; add some or choose other labels.").format(
+                source=source, names=format_list(map(translate_label, empty))
+            )
         )
 
 
 def check_labels(source: str, label_names: Sequence[str]) -> None:
     """Raise `DataError` for fewer than two labels, or one that cannot be displayed."""
     if len(label_names) < 2:
-        raise DataError(f"{source} has only the label {', '.join(label_names)}; a classifier needs two or more.")
+        raise DataError(
+            _("{source} has only the label {names}; a classifier needs two or more.").format(
+                source=source, names=", ".join(label_names)
+            )
+        )
     for name in label_names:
         if name == UNCERTAIN.name or not is_valid_label(name):
-            raise DataError(f"The label {name!r} of {source} is reserved or cannot be part of a file name; rename it.")
+            raise DataError(
+                _("The label {name!r} of {source} is reserved or cannot be part of a file name; rename it.").format(
+                    name=name, source=source
+                )
+            )
 
 
 def check_teacher(bundle: ModelBundle, heads: Mapping[str, Sequence[str]]) -> None:
@@ -228,5 +263,7 @@ def check_teacher(bundle: ModelBundle, heads: Mapping[str, Sequence[str]]) -> No
     for name, labels in heads.items():
         if name not in bundle.heads or bundle.heads[name].labels != tuple(labels):
             raise ModelError(
-                f"{bundle.folder} has no head {name} with the labels {', '.join(labels)}; choose another teacher."
+                _("{folder} has no head {name} with the labels {names}; choose another teacher.").format(
+                    folder=bundle.folder, name=name, names=", ".join(labels)
+                )
             )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.errors import DataError
+from emotion.translation.messages import gettext as _
 
 SplitRatios = tuple[float, float, float]
 _HOLDOUT_RATIO: Final = 0.1  # of every label, for each split that a data set lacks
@@ -29,7 +30,9 @@ def parse_split_ratios(text: str) -> SplitRatios:
     total = sum(numbers)
     if len(numbers) != 3 or not math.isfinite(total) or min(numbers) < 0 or numbers[0] <= 0:
         raise DataError(
-            f"The split is {text[:_MAX_SHOWN_TEXT]!r}; expected training/validation/test, such as 80/10/10."
+            _("The split is {text!r}; expected training/validation/test, such as 80/10/10.").format(
+                text=text[:_MAX_SHOWN_TEXT]
+            )
         )
     training, validation, test = (number / total for number in numbers)
     return training, validation, test

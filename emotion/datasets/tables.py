@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from emotion.datasets.dataset import SPLITS, Dataset, is_blank, majority_vote
 from emotion.datasets.label_sets import count_labels
 from emotion.expressions import FERPLUS_LABELS
+from emotion.translation.messages import gettext_noop
 
-MAJORITY_LABELS: Final = (*FERPLUS_LABELS, "no majority")
+MAJORITY_LABELS: Final = (*FERPLUS_LABELS, gettext_noop("no majority"))
 
 
 def counts_table(data: Dataset) -> pd.DataFrame:

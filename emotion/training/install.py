@@ -17,6 +17,7 @@ from emotion.storage import read_json, write_json
 from emotion.training.runs.predictions import PREDICTIONS_FILE, ROBUSTNESS_FILE
 from emotion.training.runs.step_monitor import STEPS_FILE
 from emotion.training.runs.tracked_examples import EXAMPLES_FILE
+from emotion.translation.messages import gettext as _
 
 
 def install_model(
@@ -39,11 +40,15 @@ def install_model(
     """
     bundle = open_model(run_folder)
     if not name.strip() or Path(name).name != name or name.startswith("."):
-        raise ModelError(f"{name!r} cannot name a model; choose a plain word.")
+        raise ModelError(_("{name!r} cannot name a model; choose a plain word.").format(name=name))
     target = models_folder / name
     if os.path.lexists(target) and not (overwrite and _is_installed_copy(target)):
-        more = ", or replace it" if _is_installed_copy(target) else ""
-        raise ModelError(f"There is already a model {name} in {models_folder}; choose another name{more}.")
+        text = (
+            _("There is already a model {name} in {folder}; choose another name, or replace it.")
+            if _is_installed_copy(target)
+            else _("There is already a model {name} in {folder}; choose another name.")
+        )
+        raise ModelError(text.format(name=name, folder=models_folder))
     try:
         with create_result(target, MODEL, inputs=[run_folder], overwrite=overwrite) as work_folder:
             displayed = [
@@ -60,7 +65,9 @@ def install_model(
             )
     except OSError as error:
         raise ModelError(
-            f"The model {name} cannot be written ({error.strerror}); make room in {models_folder}."
+            _("The model {name} cannot be written ({reason}); make room in {folder}.").format(
+                name=name, reason=error.strerror, folder=models_folder
+            )
         ) from error
     if default:
         for other in list_models(bundle.kind, models_folder).models:
@@ -81,13 +88,17 @@ def remove_model(folder: Path, models_folder: Path) -> None:
     """
     folder = Path(os.path.abspath(folder))
     if folder.parent != Path(os.path.abspath(models_folder)) or not _is_installed_copy(folder):
-        raise ModelError(f"{folder.name} is not a copy of a run; only copies can be removed.")
+        raise ModelError(_("{name} is not a copy of a run; only copies can be removed.").format(name=folder.name))
     hidden = folder.with_name(f".{secrets.token_hex(4)}.part")
     try:
         folder.rename(hidden)  # in one step, so that no reader sees a part of the model
         shutil.rmtree(hidden)
     except OSError as error:
-        raise ModelError(f"{folder} cannot be removed ({error.strerror}); check its permissions.") from error
+        raise ModelError(
+            _("{folder} cannot be removed ({reason}); check its permissions.").format(
+                folder=folder, reason=error.strerror
+            )
+        ) from error
 
 
 def _is_installed_copy(folder: Path) -> bool:

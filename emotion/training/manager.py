@@ -22,6 +22,7 @@ from emotion.training.classifier.config import TrainingPlan
 from emotion.training.run_listing import DISMISSED_FILE, WAITING_MESSAGE, RunSummary, load_run, read_start_time
 from emotion.training.runs.folder import CHECKPOINT_FILE, CONFIG_FILE, RUNS_FOLDER, SWEEP_FILE, write_config
 from emotion.training.runs.step_monitor import PAUSE_FILE
+from emotion.translation.messages import gettext as _
 
 _LOCK_FILE: Final = ".trainings.lock"
 _MIN_FREE_BYTES: Final = 500_000_000  # that a run may need on the disk
@@ -54,7 +55,7 @@ def start_training(plan: TrainingPlan, name: str, runs_folder: Path = RUNS_FOLDE
 def create_run(plan: TrainingPlan, name: str, runs_folder: Path) -> Path:
     """Make the folder of a run that `start_run` can start; arguments and errors as of `start_training`."""
     if not plan.data:
-        raise JobError("The plan has no data set; choose one.")
+        raise JobError(_("The plan has no data set; choose one."))
     with new_run_folder(name, runs_folder) as folder:
         ResultManifest(CLASSIFIER).write(folder)
         # So that the run can be shown, and started again, before its process has loaded the data.
@@ -75,10 +76,14 @@ def new_run_folder(name: str, runs_folder: Path) -> Iterator[Path]:
         runs_folder.mkdir(parents=True, exist_ok=True)
         folder.mkdir()  # fails for all but the first of several with the same name
     except FileExistsError as error:
-        raise JobError(f"There is already a run {folder.name}; choose another name or delete that run.") from error
+        raise JobError(
+            _("There is already a run {name}; choose another name or delete that run.").format(name=folder.name)
+        ) from error
     except OSError as error:
         raise JobError(
-            f"{runs_folder} cannot have a new folder ({error.strerror}); check the disk and its permissions."
+            _("{runs_folder} cannot have a new folder ({reason}); check the disk and its permissions.").format(
+                runs_folder=runs_folder, reason=error.strerror
+            )
         ) from error
     try:
         write_json(folder / JOB_FILE, {"label": " ".join(name.split()), "created": time.time()})
@@ -92,7 +97,9 @@ def to_folder_name(name: str) -> str:
     """Return the name of the folder of a run; `JobError` where `name` has no usable character."""
     plain = re.sub(r"[^\w.-]+", "-", " ".join(name.split())).strip("-._ ")[:_MAX_NAME_LENGTH]
     if not plain or plain.lower() in ("con", "nul", "aux", "prn"):  # device names on Windows
-        raise JobError(f"{name[:_MAX_NAME_LENGTH]!r} cannot name a run; choose a name with letters or digits.")
+        raise JobError(
+            _("{name!r} cannot name a run; choose a name with letters or digits.").format(name=name[:_MAX_NAME_LENGTH])
+        )
     return plain
 
 
@@ -108,9 +115,13 @@ def resume(folder: Path) -> Job:
     """Continue a stopped or interrupted run after its last whole epoch."""
     run = _require_run(folder)
     if run.is_active:
-        raise JobError(f"The run {run.name} is already active.")
+        raise JobError(_("The run {name} is already active.").format(name=run.name))
     if run.epochs and run.epoch >= run.epochs and run.has_model:
-        raise JobError(f"The run {run.name} has trained all of its {run.epochs} epochs; start a new run for more.")
+        raise JobError(
+            _("The run {name} has trained all of its {epochs} epochs; start a new run for more.").format(
+                name=run.name, epochs=run.epochs
+            )
+        )
     TrainingPlan.from_config(run.config)  # raises here rather than in the job
     return start_run(folder, "--queue")
 
@@ -119,7 +130,7 @@ def pause(folder: Path) -> None:
     """Pause a training within its epoch; it stays in memory and in the queue. See `unpause`."""
     run = _require_run(folder)
     if not run.is_active:
-        raise JobError(f"The run {run.name} is not active; only an active training can be paused.")
+        raise JobError(_("The run {name} is not active; only an active training can be paused.").format(name=run.name))
     (folder / PAUSE_FILE).touch()
 
 
@@ -148,7 +159,7 @@ def stop(folder: Path, *, should_export: bool = False) -> Job:
     unpause(folder)
     if should_export:
         if not (folder / CHECKPOINT_FILE).is_file():
-            raise JobError(f"The run {job.label} has no whole epoch yet; train at least one.")
+            raise JobError(_("The run {name} has no whole epoch yet; train at least one.").format(name=job.label))
         TrainingPlan.from_config(_require_run(folder).config)  # raises here rather than in the job
         return start_run(folder, "--export-only")
     return job
@@ -158,12 +169,20 @@ def delete_run(folder: Path, runs_folder: Path = RUNS_FOLDER) -> None:
     """Stop a run and remove its folder; `JobError` where it is not in `runs_folder`, as shipped runs are not."""
     folder = Path(os.path.abspath(folder))
     if folder.parent != Path(os.path.abspath(runs_folder)) or folder.is_symlink() or not folder.is_dir():
-        raise JobError(f"{folder} is not a run in {runs_folder}; only those can be deleted.")
+        raise JobError(
+            _("{folder} is not a run in {runs_folder}; only those can be deleted.").format(
+                folder=folder, runs_folder=runs_folder
+            )
+        )
     Job(folder).stop(_STOP_TIMEOUT_SECONDS)
     try:
         shutil.rmtree(folder)
     except OSError as error:
-        raise JobError(f"{folder} cannot be deleted ({error.strerror}); check its permissions.") from error
+        raise JobError(
+            _("{folder} cannot be deleted ({reason}); check its permissions.").format(
+                folder=folder, reason=error.strerror
+            )
+        ) from error
 
 
 def wait_for_slot(folder: Path, reporter: JobReporter) -> AbstractContextManager[bool]:
@@ -185,5 +204,5 @@ def _find_earlier_jobs(folder: Path) -> list[Job]:
 def _require_run(folder: Path) -> RunSummary:
     run = load_run(folder)
     if run is None:
-        raise JobError(f"There is no run in {folder}; it may have been deleted.")
+        raise JobError(_("There is no run in {folder}; it may have been deleted.").format(folder=folder))
     return run

@@ -8,7 +8,9 @@ from typing import Any
 import pandas as pd
 from numpy.typing import NDArray
 
-from emotion.expressions import symbol_and_name
+from emotion.expressions import symbol_and_name, translate_label
+from emotion.formatting import format_list
+from emotion.translation.messages import gettext as _
 
 
 def confusion_table(matrix: NDArray, class_names: Sequence[str]) -> pd.DataFrame:
@@ -19,14 +21,14 @@ def confusion_table(matrix: NDArray, class_names: Sequence[str]) -> pd.DataFrame
         class_names: The names (k) of the classes.
 
     Returns:
-        Columns `true` and `predicted` (symbol and name), `count`, `share` (of the faces of the true class, 0 if there
+        Columns `true` and `predicted` (labels), `count`, `share` (of the faces of the true class, 0 if there
         are none), `row` and `column`.
     """
     totals = matrix.sum(axis=1)
     table_rows = [
         (
-            symbol_and_name(true),
-            symbol_and_name(predicted),
+            true,
+            predicted,
             int(matrix[row, column]),
             float(matrix[row, column] / max(1, totals[row])),
             row,
@@ -45,14 +47,14 @@ def class_metrics_table(per_class: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         per_class: The metrics of `Predictions.per_class`.
 
     Returns:
-        Columns `name` (symbol and name), `metric`, `value` (0 to 1) and `n` (number of faces).
+        Columns `label`, `metric`, `value` (0 to 1) and `n` (number of faces).
     """
     table_rows = [
-        (symbol_and_name(scores["label"]), title, scores[key], int(scores["n"]))
+        (scores["label"], title, scores[key], int(scores["n"]))
         for scores in per_class
         for key, title in (("recall", "recall"), ("precision", "precision"), ("f1", "F1"))
     ]
-    return pd.DataFrame(table_rows, columns=["name", "metric", "value", "n"])
+    return pd.DataFrame(table_rows, columns=["label", "metric", "value", "n"])
 
 
 def robustness_table(results: Mapping[str, Mapping[str, Any] | None]) -> pd.DataFrame:
@@ -138,7 +140,7 @@ def epoch_probabilities_table(
         class_names: The names (k) of the classes.
 
     Returns:
-        Columns `epoch`, `expression`, `name` (symbol and name) and `probability`.
+        Columns `epoch`, `expression`, `name` (symbol and name in the language of the page) and `probability`.
     """
     table_rows = [
         (int(epoch), name, symbol_and_name(name), float(probability))
@@ -149,9 +151,12 @@ def epoch_probabilities_table(
 
 
 def format_votes(votes: NDArray | None, class_names: Sequence[str]) -> str:
-    """Format the FER+ votes (10,) of a face in descending order, as "happy 7, neutral 2"; "" without votes."""
+    """Format the FER+ votes (10,) of a face in descending order, as "happy 7, neutral 2" in the language of the page.
+
+    Without votes it is "".
+    """
     if votes is None or not votes.any():
         return ""
-    vote_names = [*class_names, "unknown", "not a face"]
+    vote_names = [*map(translate_label, class_names), _("unknown"), _("not a face")]
     order = sorted(range(len(vote_names)), key=lambda index: -int(votes[index]))
-    return ", ".join(f"{vote_names[index]} {int(votes[index])}" for index in order if votes[index])
+    return format_list(f"{vote_names[index]} {int(votes[index])}" for index in order if votes[index])

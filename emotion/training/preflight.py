@@ -24,6 +24,7 @@ from emotion.model_store.card import CARD_FILE, parse_card
 from emotion.model_store.store import ModelBundle
 from emotion.storage import read_json
 from emotion.training.classifier.networks.zoo import ArchitectureInfo
+from emotion.translation.messages import gettext as _
 
 
 def check_dataset(
@@ -80,5 +81,7 @@ def check_teachers(teachers: Sequence[Path], dataset: DatasetInfo, *, has_votes:
     for folder in teachers:
         card = read_json(folder / CARD_FILE)
         if card is None:
-            raise ModelError(f"There is no {CARD_FILE} in {folder}; choose a finished model.")
+            raise ModelError(
+                _("There is no {file} in {folder}; choose a finished model.").format(file=CARD_FILE, folder=folder)
+            )
         check_teacher(ModelBundle(folder, parse_card(folder / CARD_FILE, card)), head_labels)

@@ -32,9 +32,10 @@ from emotion.training.runs.folder import (
 from emotion.training.runs.predictions import Predictions
 from emotion.training.runs.records import RecordFile, RunCard, RunConfig, RunReport
 from emotion.training.runs.step_monitor import PAUSE_FILE
+from emotion.translation.messages import gettext_noop
 
 LADDER_FOLDER: Final = BUILTIN_MODELS / "ladder"
-WAITING_MESSAGE: Final = "Waiting for another training"
+WAITING_MESSAGE: Final = gettext_noop("Waiting for another training")
 _MAX_MINUTES: Final = 1e9
 DISMISSED_FILE: Final = "dismissed"  # in the folder of a run that `dismiss` was called for
 

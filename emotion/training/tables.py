@@ -10,18 +10,20 @@ from typing import Any, Final, Literal
 
 import pandas as pd
 
-from emotion.datasets.label_sets import LABEL_SETS
 from emotion.formatting import format_percent
-from emotion.training.run_listing import RunSummary
+from emotion.training.run_listing import RunState, RunSummary
 from emotion.training.runs.folder import best_epoch_row, parse_number
 from emotion.training.runs.predictions import Predictions
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
 
 Rows = Sequence[Mapping[str, str]]
 CurveMetric = Literal["accuracy", "loss", "learning_rate"]
 
-TRAIN_SERIES: Final = "training"
-VALIDATION_SERIES: Final = "validation"
-STEP_SERIES: Final = "batches"
+# English, and translated by the charts.
+TRAIN_SERIES: Final = gettext_noop("training")
+VALIDATION_SERIES: Final = gettext_noop("validation")
+STEP_SERIES: Final = gettext_noop("batches")
 _MIN_OVERFIT_GAP: Final = 0.10  # between training and validation accuracy; every network has a smaller one
 _MIN_STALE_EPOCHS: Final = 3  # epochs without a better one before overfitting is reported
 # Pairs of training and validation columns of a history; the first pair that a history has is used.
@@ -34,6 +36,23 @@ _METRIC_COLUMNS: Final[dict[CurveMetric, tuple[tuple[str, str], ...]]] = {
     ),
     "loss": (("loss", "val_loss"), ("loss", "val_fer2013_loss")),
     "learning_rate": (("learning_rate", ""),),
+}
+_SHORT_LABELS: Final[Mapping[str, str]] = {  # by label set
+    "fer2013": gettext_noop("7 (FER-2013)"),
+    "ferplus": gettext_noop("8 (FER+)"),
+    "four": gettext_noop("4: angry, fear, happy, sad"),
+    "four-normal": gettext_noop("4: happy, sad, angry, normal"),
+}
+_STATE_TITLES: Final[Mapping[RunState, str]] = {
+    "waiting": gettext_noop("waiting"),
+    "running": gettext_noop("running"),
+    "paused": gettext_noop("paused"),
+    "done": gettext_noop("done"),
+    "stopped": gettext_noop("stopped"),
+    "interrupted": gettext_noop("interrupted"),
+    "failed": gettext_noop("failed"),
+    "diverged": gettext_noop("diverged"),
+    "damaged": gettext_noop("damaged"),
 }
 # They follow from other settings.
 _NON_SETTING_KEYS: Final = {"duplicates", "split", "label_names", "source", "rows", "version", "created", "kind"}
@@ -79,20 +98,27 @@ def runs_table(runs: Mapping[str, RunSummary], current_run: str = "") -> pd.Data
 
 
 def format_epochs(run: RunSummary) -> str:
-    """Return the epochs as "12 of 40", or "40" where all are done."""
-    return str(run.epoch) if run.epoch >= run.epochs else f"{run.epoch} of {run.epochs}"
+    """Return the epochs as "12 of 40" in the language of the page, or "40" where all are done."""
+    text = str(run.epoch) if run.epoch >= run.epochs else _("{epoch} of {epochs}")
+    return text.format(epoch=run.epoch, epochs=run.epochs)
+
+
+def describe_state(state: RunState) -> str:
+    """Return the state of a run in the language of the page."""
+    return _(_STATE_TITLES[state])
 
 
 def describe_labels(config: Mapping[str, Any]) -> str:
-    """Return the labels of a run in a few words, "" where they are unknown."""
+    """Return the labels of a run in a few words in the language of the page, "" where they are unknown."""
     chosen = config.get("label_set")
     if chosen == "own":
         names = config.get("label_names")
-        return f"{len(names)} of its data" if isinstance(names, list) else "of its data"
+        return _("{count} of its data").format(count=len(names)) if isinstance(names, list) else _("of its data")
     if chosen in (None, "fer2013") and config.get("has_ferplus_votes") is True:  # such a network has both heads
         return "7, 8 (FER+)"
-    title = LABEL_SETS[chosen].title if isinstance(chosen, str) and chosen in LABEL_SETS else ""
-    return title.replace(" expressions", "")
+    if not isinstance(chosen, str) or chosen not in _SHORT_LABELS:
+        return ""
+    return _(_SHORT_LABELS[chosen])
 
 
 def format_run_card(name: str, run: RunSummary, predictions: Predictions | None) -> str:
@@ -188,7 +214,7 @@ def step_curves_table(history: Rows, steps: Rows, metric: CurveMetric) -> pd.Dat
 
 
 def detect_overfitting(history: Rows, epochs: int) -> str | None:
-    """Return a warning about overfitting as "Best epoch 14 of 23, gap 31 points: stop?", else None."""
+    """Return a warning about overfitting, such as "Best epoch 14 of 23, gap 31 points: stop?", else None."""
     learns, held_out = (dict(extract_series(history, column)) for column in find_metric_columns(history, "accuracy"))
     both = sorted(learns.keys() & held_out.keys())
     best = find_best_epoch(history)
@@ -197,7 +223,8 @@ def detect_overfitting(history: Rows, epochs: int) -> str | None:
     last, gap = both[-1], learns[both[-1]] - held_out[both[-1]]
     if last - best < _MIN_STALE_EPOCHS or gap < _MIN_OVERFIT_GAP:
         return None
-    return f"Best epoch {best} of {last}, gap {gap * 100:.0f} points: stop?"
+    text = _("Best epoch {best} of {last}, gap {points:.0f} points: stop?")
+    return text.format(best=best, last=last, points=gap * 100)
 
 
 # ------------------------------------------------------------------ settings

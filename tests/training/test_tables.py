@@ -177,7 +177,7 @@ def test_a_confusion_matrix_as_cells() -> None:
         [0, 0.0, 1, 0],
         [0, 0.0, 1, 1],
     ]
-    assert table["true"].tolist() == ["● happy"] * 2 + ["■ sad"] * 2
+    assert table["true"].tolist() == ["happy"] * 2 + ["sad"] * 2
 
 
 def test_votes_as_text() -> None:

@@ -50,6 +50,7 @@ from emotion.recognition import analyzer
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.detectors.detector_factory import trained_detectors
 from emotion.storage import require_free_space, write_json
+from emotion.translation.messages import gettext_noop
 
 _MAX_SHOWN_NAME: Final = 60  # characters of a name in a message
 _BYTES_PER_PHOTO: Final = 8_000  # beside the pixels of its face: a thumbnail, rows of the tables, a file entry
@@ -109,7 +110,7 @@ def _crop_photos(
     source: Path, staging: Path, config: DatasetBuildConfig, reporter: JobReporter
 ) -> _DatasetBuilder | None:
     """Crop the faces of all photos into `staging`; None after a stop."""
-    reporter.progress(0, 0, "Looking for photos")
+    reporter.progress(0, 0, gettext_noop("Looking for photos"))
     with open_source(source, lambda: reporter.stop_requested) as photos:
         require_free_space(staging.parent, len(photos) * (config.size**2 + _BYTES_PER_PHOTO) + _MIN_FREE_BYTES)
         builder = _DatasetBuilder(staging, config)
@@ -119,7 +120,7 @@ def _crop_photos(
             if reporter.stop_requested:
                 return None
             builder.add(photo)
-    reporter.progress(len(photos), len(photos), "Looking for duplicates, splitting")
+    reporter.progress(len(photos), len(photos), gettext_noop("Looking for duplicates, splitting"))
     return builder
 
 

@@ -24,6 +24,7 @@ from emotion.jobs.job import Job
 from emotion.jobs.result_folder import check_result_folder
 from emotion.jobs.result_manifest import DATASET_BUILD, ResultManifest
 from emotion.storage import read_json, require_free_space, write_json
+from emotion.translation.messages import gettext as _
 
 UPLOAD_FILE: Final = "photos.zip"
 JOB_SUFFIX: Final = ".building"
@@ -75,19 +76,21 @@ class BuildRequest:
         """Read what `write` wrote; raise `EmotionError` where the file is missing or not valid."""
         value = read_json(path)
         if value is None:
-            raise DataError(f"{path} is missing; build the data set anew.")
+            raise DataError(_("{path} is missing; build the data set anew.").format(path=path))
         try:
             source, name, parent, config = (value[key] for key in ("source", "name", "parent", "config"))
             settings = DatasetBuildConfig(**config | {"split_ratios": tuple(config["split_ratios"])})
             return cls(Path(source), str(name), Path(parent), settings)
         except (TypeError, KeyError) as error:
-            raise DataError(f"{path} is damaged; build the data set anew.") from error
+            raise DataError(_("{path} is damaged; build the data set anew.").format(path=path)) from error
 
 
 def start_from_path(source: Path, name: str, config: DatasetBuildConfig, parent: Path | None = None) -> Job:
     """Build from a folder or ZIP on this machine; raises `EmotionError` where there is none or the job cannot start."""
     if not source.exists():
-        raise DataError(f"There is no {source}; give a folder or a ZIP of photos sorted by label.")
+        raise DataError(
+            _("There is no {source}; give a folder or a ZIP of photos sorted by label.").format(source=source)
+        )
     return _start(_create_folder(name, parent or DATASETS_FOLDER), source.absolute(), name, config)
 
 
@@ -122,7 +125,11 @@ def start_from_photos(
 
 
 def _upload_error(folder: Path, error: OSError) -> JobError:
-    return JobError(f"The upload cannot be saved in {folder.parent} ({error.strerror}); free disk space there.")
+    return JobError(
+        _("The upload cannot be saved in {parent} ({reason}); free disk space there.").format(
+            parent=folder.parent, reason=error.strerror
+        )
+    )
 
 
 def _create_folder(name: str, parent: Path) -> Path:
@@ -131,7 +138,9 @@ def _create_folder(name: str, parent: Path) -> Path:
         age = time.time() - folder.stat().st_mtime
         is_uploading = not (folder / _STATE_FILE).exists() and age < _UPLOAD_TIMEOUT_SECONDS
         if is_uploading or Job(folder).read_state().is_running:
-            raise JobError(f"The data set {name} is being built already; choose another name, or wait for it.")
+            raise JobError(
+                _("The data set {name} is being built already; choose another name, or wait for it.").format(name=name)
+            )
         check_result_folder(folder, DATASET_BUILD)
         delete_job(Job(folder))
     try:
@@ -139,7 +148,9 @@ def _create_folder(name: str, parent: Path) -> Path:
         ResultManifest(DATASET_BUILD).write(folder)
     except OSError as error:
         raise JobError(
-            f"{parent} cannot hold a new folder ({error.strerror}); check the disk and the permissions."
+            _("{parent} cannot hold a new folder ({reason}); check the disk and the permissions.").format(
+                parent=parent, reason=error.strerror
+            )
         ) from error
     return folder
 
@@ -178,5 +189,7 @@ def delete_job(job: Job) -> None:
         shutil.rmtree(job.folder)
     except OSError as error:
         raise JobError(
-            f"{job.folder} cannot be removed ({error.strerror}); check its permissions and try again."
+            _("{folder} cannot be removed ({reason}); check its permissions and try again.").format(
+                folder=job.folder, reason=error.strerror
+            )
         ) from error

@@ -17,6 +17,7 @@ from emotion.jobs.result_replacement import (
     replace_result,
     staging_folder,
 )
+from emotion.translation.messages import gettext as _
 
 _NAME_PATTERN: Final = re.compile(r"\w[\w .()+-]{0,59}", re.ASCII)
 _MAX_SHOWN_NAME: Final = 60  # characters of a name in a message
@@ -36,15 +37,16 @@ def validate_name(name: str, parent: Path, *, overwrite: bool = False) -> Path:
     """
     if not _NAME_PATTERN.fullmatch(name) or name.endswith((".", " ")):
         raise DataError(
-            f"{name[:_MAX_SHOWN_NAME]!r} cannot be the name of a data set; use up to 60 letters, digits, dashes and "
-            "spaces."
+            _("{name!r} cannot be the name of a data set; use up to 60 letters, digits, dashes and spaces.").format(
+                name=name[:_MAX_SHOWN_NAME]
+            )
         )
     manifest = check_result_folder(parent / name, DATASET) if overwrite else None
     if manifest is not None:
         check_replaceable(parent / name, manifest, overwrite=True)
         check_movable(parent / name)
     elif os.path.lexists(parent / name):
-        raise DataError(f"A data set {name} exists already; choose another name.")
+        raise DataError(_("A data set {name} exists already; choose another name.").format(name=name))
     return parent / name
 
 

@@ -17,17 +17,18 @@ import numpy as np
 from emotion.datasets.metadata import write_csv
 from emotion.media.image_array import ImageArray, downscale
 from emotion.media.image_reader import encode_jpeg
+from emotion.translation.messages import gettext_noop
 
 REJECTED: Final = "rejected"
 REJECTION_REASONS: Final = (
-    "no face",
-    "several faces",
-    "too small",
-    "blank",
-    "unreadable",
-    "duplicate",
-    "two labels",
-    "no label",
+    gettext_noop("no face"),
+    gettext_noop("several faces"),
+    gettext_noop("too small"),
+    gettext_noop("blank"),
+    gettext_noop("unreadable"),
+    gettext_noop("duplicate"),
+    gettext_noop("two labels"),
+    gettext_noop("no label"),
 )
 _THUMBNAIL_SIDE_PX: Final = 200
 _THUMBNAIL_QUALITY: Final = 80  # of the JPEG

@@ -15,6 +15,7 @@ from emotion.datasets.readers.fer2013_files import read_csv, read_npz, with_vote
 from emotion.datasets.readers.image_folders import read_image_folder
 from emotion.datasets.splitting import holdout_ratios, split_groups
 from emotion.errors import DataError
+from emotion.translation.messages import gettext as _
 
 _HOLDOUT_SEED = 0
 
@@ -37,7 +38,9 @@ def load_dataset(path: Path | str, ferplus_csv: Path | str | None = None, size: 
     path = Path(path)
     with _wrap_os_errors(path):
         if not path.exists():
-            raise DataError(f"There is no {path}; give fer2013.csv, an .npz or a folder of labeled images.")
+            raise DataError(
+                _("There is no {path}; give fer2013.csv, an .npz or a folder of labeled images.").format(path=path)
+            )
         data = _read_path(path, size)
     if ferplus_csv is None:
         return data
@@ -50,7 +53,11 @@ def _wrap_os_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); check the disk and the permissions.") from error
+        raise DataError(
+            _("{path} cannot be read ({reason}); check the disk and the permissions.").format(
+                path=path, reason=error.strerror
+            )
+        ) from error
 
 
 def _read_path(path: Path, size: int) -> Dataset:
@@ -61,7 +68,9 @@ def _read_path(path: Path, size: int) -> Dataset:
     if path.suffix.lower() == ".csv":
         data = read_csv(path)
         return _hold_out(data) if (data.split < 0).any() else data
-    raise DataError(f"{path.name} is not a data set; give fer2013.csv, an .npz or a folder of images.")
+    raise DataError(
+        _("{name} is not a data set; give fer2013.csv, an .npz or a folder of images.").format(name=path.name)
+    )
 
 
 def _hold_out(data: Dataset) -> Dataset:

@@ -14,6 +14,7 @@ from emotion.datasets.label_sets import LABEL_SETS, get_label_set
 from emotion.errors import EmotionError, ModelError
 from emotion.field_types import check_types
 from emotion.training.classifier.networks.zoo import get_architecture, list_architectures
+from emotion.translation.messages import gettext as _
 
 NATIVE_NETWORKS: Final = tuple(info.name for info in list_architectures() if info.is_native)
 OPTIMIZERS: Final = ("adam", "adamw", "sgd", "rmsprop")
@@ -139,9 +140,11 @@ def find_weights_file(path: Path, network: str) -> Path:
     """
     file, suffixes = path / _KERAS_FILE if path.is_dir() else path, {".keras", get_architecture(network).init_format}
     if not file.is_file():
-        raise ModelError(f"There is no {file}; give a finished run, a model folder or a file of weights.")
+        text = _("There is no {file}; give a finished run, a model folder or a file of weights.")
+        raise ModelError(text.format(file=file))
     if file.suffix not in suffixes:
-        raise ModelError(f"{network} cannot begin with {file}; expected a file that ends with .keras.")
+        text = _("{network} cannot begin with {file}; expected a file that ends with .keras.")
+        raise ModelError(text.format(network=network, file=file))
     return file
 
 

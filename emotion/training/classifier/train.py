@@ -20,6 +20,7 @@ from emotion.training.classifier.networks.zoo import get_architecture
 from emotion.training.classifier.recipes import MultiHeadRecipe, Recipe, SingleHeadRecipe
 from emotion.training.runs.folder import read_history, remove_card, write_config
 from emotion.training.runs.run_context import RunContext
+from emotion.translation.messages import gettext_noop
 
 
 def train_classifier(
@@ -56,7 +57,7 @@ def train_classifier(
     """
     recipe = _make_recipe(data, plan, negative_crops)
     write_config(folder, "classifier", recipe.settings(), recipe.metadata())
-    reporter.progress(len(read_history(folder)), plan.epochs, "Loading")
+    reporter.progress(len(read_history(folder)), plan.epochs, gettext_noop("Loading"))
 
     def train_and_export(export_only: bool) -> ModelBundle:
         run = RunContext.from_job(folder, reporter, plan.epochs, export_only=export_only, tensorboard=plan.tensorboard)

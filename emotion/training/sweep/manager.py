@@ -18,6 +18,7 @@ from emotion.training.manager import new_run_folder
 from emotion.training.run_listing import DISMISSED_FILE, WAITING_MESSAGE
 from emotion.training.runs.folder import RUNS_FOLDER, SWEEP_FILE
 from emotion.training.sweep.records import SweepRecord, SweepRequest, read_sweep
+from emotion.translation.messages import gettext as _
 
 BUILTIN_SWEEPS: Final = BUILTIN_MODELS / "sweeps"
 _STOP_TIMEOUT_SECONDS: Final = 20.0  # a sweep stops its trials, each of which looks for a stop after every step
@@ -75,7 +76,7 @@ def start_sweep(request: SweepRequest, name: str, runs_folder: Path = RUNS_FOLDE
         JobError: The plan has no data set, the name is taken or cannot name a folder, or the disk is full.
     """
     if not request.training_plan.data:
-        raise JobError("The plan has no data set; choose one.")
+        raise JobError(_("The plan has no data set; choose one."))
     with new_run_folder(name, runs_folder) as folder:
         ResultManifest(SWEEP).write(folder)
         SweepRecord(request=request).write(folder)
@@ -86,7 +87,7 @@ def resume_sweep(folder: Path) -> Job:
     """Go on with a stopped or interrupted sweep."""
     record = read_sweep(folder)
     if record is None:
-        raise JobError(f"There is no sweep in {folder}; it may have been deleted.")
+        raise JobError(_("There is no sweep in {folder}; it may have been deleted.").format(folder=folder))
     return _start_job(folder, record.request.num_trials)
 
 
@@ -100,12 +101,20 @@ def delete_sweep(folder: Path, runs_folder: Path = RUNS_FOLDER) -> None:
     folder = Path(os.path.abspath(folder))
     is_own = folder.parent == Path(os.path.abspath(runs_folder)) and (folder / SWEEP_FILE).is_file()
     if not is_own or folder.is_symlink():
-        raise JobError(f"{folder} is not a sweep in {runs_folder}; only those can be deleted.")
+        raise JobError(
+            _("{folder} is not a sweep in {runs_folder}; only those can be deleted.").format(
+                folder=folder, runs_folder=runs_folder
+            )
+        )
     _stop(Job(folder))
     try:
         shutil.rmtree(folder)
     except OSError as error:
-        raise JobError(f"{folder} cannot be deleted ({error.strerror}); check its permissions.") from error
+        raise JobError(
+            _("{folder} cannot be deleted ({reason}); check its permissions.").format(
+                folder=folder, reason=error.strerror
+            )
+        ) from error
 
 
 def _stop(sweep: Job) -> None:

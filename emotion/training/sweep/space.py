@@ -17,6 +17,7 @@ from emotion.errors import EmotionError
 from emotion.storage import read_file
 from emotion.training.classifier.config import LR_SCHEDULES, OPTIMIZERS, TrainingPlan
 from emotion.training.classifier.networks.zoo import get_architecture
+from emotion.translation.messages import gettext as _
 
 Value = bool | int | float | str
 
@@ -99,7 +100,8 @@ def read_space(path: Path, plan: TrainingPlan) -> Space:
 def parse_space(values: Mapping[str, Any], plan: TrainingPlan) -> Space:
     """Return the space of plain values; raises as `read_space` does."""
     if not values:
-        raise EmotionError(f"The space has no setting; give at least one of {', '.join(SETTINGS)}.")
+        text = _("The space has no setting; give at least one of {names}.")
+        raise EmotionError(text.format(names=", ".join(SETTINGS)))
     return {name: _parse_dimension(name, value, plan) for name, value in values.items()}
 
 
@@ -125,12 +127,14 @@ def _check_dimension(name: str, dimension: Dimension, plan: TrainingPlan) -> Non
         if name in _CHOICE_SETTINGS:
             raise EmotionError(f"{name} has no range; give its choices.")
         if not dimension.is_valid:
-            raise EmotionError(
-                f"The range of {name} goes from {dimension.low:g} to {dimension.high:g}; expected a smaller number "
-                "first, above 0 where log is true."
+            text = _(
+                "The range of {name} goes from {low:g} to {high:g}; expected a smaller number first, above 0 where log "
+                "is true."
             )
+            raise EmotionError(text.format(name=name, low=dimension.low, high=dimension.high))
         if name in _WHOLE_SETTINGS and not (dimension.low.is_integer() and dimension.high.is_integer()):
-            raise EmotionError(f"The range of {name} goes from {dimension.low:g}; expected whole numbers.")
+            text = _("The range of {name} goes from {low:g}; expected whole numbers.")
+            raise EmotionError(text.format(name=name, low=dimension.low))
         ends: list[Value] = [dimension.low, dimension.high]
     else:
         ends = dimension.choices

@@ -11,17 +11,85 @@ from emotion.formatting import format_percent
 from emotion.storage import BYTE_ORDER_MARK
 from emotion.training.sweep.records import BASELINE_NUMBER, SweepRecord
 from emotion.training.sweep.space import Dimension, Range, Value
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
 
 TRIAL_COLUMNS: Final = ("trial", "state", "accuracy", "best_epoch", "epochs", "seconds")
 
-ACCURACY_AXIS: Final = "Accuracy"
-# Names of states and settings for people.
-STATE_TITLES: Final = {"running": "running", "complete": "complete", "pruned": "stopped early", "failed": "failed"}
+ACCURACY_AXIS: Final = gettext_noop("Accuracy")
+# Names of states for people, in English.
+STATE_TITLES: Final = {
+    "running": gettext_noop("running"),
+    "complete": gettext_noop("complete"),
+    "pruned": gettext_noop("stopped early"),
+    "failed": gettext_noop("failed"),
+}
+BEST_STATE: Final = gettext_noop("best")
+_SETTING_TITLES: Final = frozenset(
+    {
+        gettext_noop("Augmentation strength"),
+        gettext_noop("Augmentation: blur prob"),
+        gettext_noop("Augmentation: brightness"),
+        gettext_noop("Augmentation: contrast"),
+        gettext_noop("Augmentation: erase prob"),
+        gettext_noop("Augmentation: gamma"),
+        gettext_noop("Augmentation: jpeg prob"),
+        gettext_noop("Augmentation: low resolution prob"),
+        gettext_noop("Augmentation: max scale"),
+        gettext_noop("Augmentation: min scale"),
+        gettext_noop("Augmentation: noise prob"),
+        gettext_noop("Augmentation: rotation"),
+        gettext_noop("Augmentation: shift"),
+        gettext_noop("Batch size"),
+        gettext_noop("Box loss weight"),
+        gettext_noop("Data"),
+        gettext_noop("Distillation weight"),
+        gettext_noop("Dropout factor"),
+        gettext_noop("Early stopping patience"),
+        gettext_noop("Epochs"),
+        gettext_noop("Excluded labels"),
+        gettext_noop("Expression label weight"),
+        gettext_noop("Expression loss weight"),
+        gettext_noop("Face loss weight"),
+        gettext_noop("Ferplus csv"),
+        gettext_noop("Ferplus label smoothing"),
+        gettext_noop("Ferplus loss weight"),
+        gettext_noop("Has ferplus votes"),
+        gettext_noop("Horizontal flip"),
+        gettext_noop("Images"),
+        gettext_noop("Init from"),
+        gettext_noop("Label set"),
+        gettext_noop("Label smoothing"),
+        gettext_noop("Labels"),
+        gettext_noop("Landmark loss weight"),
+        gettext_noop("Learning rate"),
+        gettext_noop("Learning rate schedule"),
+        gettext_noop("Mosaic"),
+        gettext_noop("Negatives dir"),
+        gettext_noop("Network"),
+        gettext_noop("No erasing tail"),
+        gettext_noop("Num negatives"),
+        gettext_noop("Num parameters"),
+        gettext_noop("Optimizer"),
+        gettext_noop("Progressive sizes"),
+        gettext_noop("Seed"),
+        gettext_noop("Size"),
+        gettext_noop("Teachers"),
+        gettext_noop("Tensorboard"),
+        gettext_noop("Trained heads"),
+        gettext_noop("Warmup ratio"),
+        gettext_noop("Weight decay"),
+        gettext_noop("Weights"),
+        gettext_noop("Width factor"),
+    }
+)
 
 
 def describe_setting(name: str) -> str:
-    """Return the name of a setting for people."""
-    return name.replace("_", " ").replace(".", ": ").replace("lr ", "learning rate ").capitalize()
+    """Return the name of a setting in the language of the page; one that only files name is in English."""
+    words = name.replace("_", " ").replace(".", ": ").replace("lr ", "learning rate ")
+    title = words[:1].upper() + words[1:]
+    return _(title) if title in _SETTING_TITLES else title
 
 
 def trials_table(record: SweepRecord) -> pd.DataFrame:
@@ -78,13 +146,13 @@ def coordinates_table(record: SweepRecord) -> pd.DataFrame:
     low, high = min(accuracies, default=0.0), max(accuracies, default=1.0)
     rows = []
     for trial, accuracy in zip(trials, accuracies, strict=True):
-        state = "best" if trial is best else STATE_TITLES[trial.state]
+        state = BEST_STATE if trial is best else STATE_TITLES[trial.state]
         for name, dimension in record.request.space.items():
             value = trial.settings[name]
             cells = describe_setting(name), _find_position(dimension, value), format_setting(value)
             rows.append((trial.number, state, *cells, accuracy))
         position = (accuracy - low) / (high - low) if high > low else 0.5
-        rows.append((trial.number, state, ACCURACY_AXIS, position, format_percent(accuracy), accuracy))
+        rows.append((trial.number, state, _(ACCURACY_AXIS), position, format_percent(accuracy), accuracy))
     return pd.DataFrame(rows, columns=["trial", "state", "axis", "position", "value", "accuracy"])
 
 
@@ -97,8 +165,8 @@ def axis_ends_table(record: SweepRecord) -> pd.DataFrame:
     accuracies = [t.best_accuracy for t in record.trials if t.number != BASELINE_NUMBER and t.best_accuracy is not None]
     if accuracies:
         rows += [
-            (ACCURACY_AXIS, 0.0, format_percent(min(accuracies))),
-            (ACCURACY_AXIS, 1.0, format_percent(max(accuracies))),
+            (_(ACCURACY_AXIS), 0.0, format_percent(min(accuracies))),
+            (_(ACCURACY_AXIS), 1.0, format_percent(max(accuracies))),
         ]
     return pd.DataFrame(rows, columns=["axis", "position", "value"])
 
@@ -114,9 +182,9 @@ def _find_position(dimension: Dimension, value: Value) -> float:
 
 
 def format_setting(value: Value) -> str:
-    """Return the value of a setting for people."""
+    """Return the value of a setting in the language of the page."""
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return _("yes") if value else _("no")
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 

@@ -12,10 +12,11 @@ from emotion.datasets import tables
 from emotion.datasets.catalog import DatasetInfo
 from emotion.datasets.dataset import Dataset
 from emotion.datasets.tables import MAJORITY_LABELS
-from emotion.expressions import FER2013_LABELS, symbol_and_name
+from emotion.expressions import FER2013_LABELS, symbol_and_name, translate_label
 from emotion.formatting import format_percent
 from emotion.media.image_reader import encode_png
 from emotion.results import tables as results_tables
+from emotion.translation.messages import gettext as _
 from emotion.ui import components
 from emotion.ui.datasets import selection
 
@@ -27,32 +28,43 @@ def show_agreement(dataset_info: DatasetInfo, dataset: Dataset) -> None:
     """Show the FER-2013 labels against the FER+ majority, and the faces of one cell."""
     if dataset.votes is None:
         st.info(
-            "This data set has no FER+ votes. FER+ asked ten people for each face of FER-2013; with its votes this "
-            "page shows where the two disagree.",
+            _(
+                "This data set has no FER+ votes. FER+ asked ten people for each face of FER-2013; with "
+                "its votes this page shows where the two disagree."
+            ),
             icon=":material/how_to_vote:",
         )
         return
     num_equal, num_decided = tables.count_agreements(dataset)
     st.write(
-        f"Of {len(dataset):,} faces, {num_decided:,} have a FER+ label on which more than half of ten people agree; "
-        f"{format_percent(num_equal / max(1, num_decided))} of these have the same label in FER-2013."
+        _(
+            "Of {num_faces:,} faces, {num_decided:,} have a FER+ label on which more than half of ten "
+            "people agree; {percent} of these have the same label in FER-2013."
+        ).format(
+            num_faces=len(dataset), num_decided=num_decided, percent=format_percent(num_equal / max(1, num_decided))
+        )
     )
     table = tables.agreement_table(dataset)
     components.show_chart(
         plot_label_agreement(table, dark=st.context.theme.type == "dark"),
         key="data_agreement",
-        alt_text=f"{num_equal:,} of {num_decided:,} faces have the same label in both",
+        alt_text=_("{num_equal:,} of {num_decided:,} faces have the same label in both").format(
+            num_equal=num_equal, num_decided=num_decided
+        ),
         on_select=_on_cell_click,
     )
-    st.caption("Click a cell to see its faces.")
+    st.caption(_("Click a cell to see its faces."))
     stem = selection.get_file_stem(dataset_info)
     with st.container(horizontal=True):
         selection.show_download(
-            "Table (CSV)", lambda: results_tables.to_csv(table), f"{stem}-agreement.csv", "agreement"
+            _("Table (CSV)"), lambda: results_tables.to_csv(table), file_name=f"{stem}-agreement.csv", key="agreement"
         )
         light_chart = plot_label_agreement(table)
         selection.show_download(
-            "Chart (PNG)", lambda: export_chart(light_chart, "png"), f"{stem}-agreement.png", "agreement_chart"
+            _("Chart (PNG)"),
+            lambda: export_chart(light_chart, "png"),
+            file_name=f"{stem}-agreement.png",
+            key="agreement_chart",
         )
     _show_cell(dataset, stem)
 
@@ -62,7 +74,7 @@ def _show_cell(dataset: Dataset, file_stem: str) -> None:
     row, column = tables.find_largest_disagreement(dataset)
     with st.container(horizontal=True):
         label = st.selectbox(
-            "FER-2013 label",
+            _("FER-2013 label"),
             range(len(dataset.label_names)),
             row,
             key="data_agreement_label",
@@ -70,7 +82,7 @@ def _show_cell(dataset: Dataset, file_stem: str) -> None:
             format_func=lambda i: symbol_and_name(dataset.label_names[i]),
         )
         majority = st.selectbox(
-            "FER+ label",
+            _("FER+ label"),
             range(len(MAJORITY_LABELS)),
             column,
             key="data_agreement_majority",
@@ -79,12 +91,22 @@ def _show_cell(dataset: Dataset, file_stem: str) -> None:
         )
     rows = tables.find_agreement_rows(dataset, label, majority)
     if not len(rows):
-        st.caption("No face has these two labels.")
+        st.caption(_("No face has these two labels."))
         return
     sheet = selection.make_face_grid(dataset.images[rows[:_MAX_CELL_FACES]], 12)
     cell = f"{dataset.label_names[label]}-{MAJORITY_LABELS[majority]}"
-    st.image(sheet, f"{min(len(rows), _MAX_CELL_FACES)} of {len(rows):,}", width="stretch", alt=f"Faces: {cell}")
-    selection.show_download("Sheet (PNG)", lambda: encode_png(sheet), f"{file_stem}-{cell}.png", "agreement_sheet")
+    num_shown = min(len(rows), _MAX_CELL_FACES)
+    st.image(
+        sheet,
+        _("{num_shown:,} of {count:,}").format(num_shown=num_shown, count=len(rows)),
+        width="stretch",
+        alt=_("Faces with the FER-2013 label {label} and the FER+ label {majority}").format(
+            label=translate_label(dataset.label_names[label]), majority=_(MAJORITY_LABELS[majority])
+        ),
+    )
+    selection.show_download(
+        _("Sheet (PNG)"), lambda: encode_png(sheet), file_name=f"{file_stem}-{cell}.png", key="agreement_sheet"
+    )
 
 
 def _on_cell_click() -> None:
@@ -99,4 +121,4 @@ def _on_cell_click() -> None:
 
 
 def _format_majority(index: int) -> str:
-    return symbol_and_name(MAJORITY_LABELS[index]) if index < len(MAJORITY_LABELS) - 1 else MAJORITY_LABELS[index]
+    return symbol_and_name(MAJORITY_LABELS[index]) if index < len(MAJORITY_LABELS) - 1 else _(MAJORITY_LABELS[index])

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from emotion.datasets.augmentation import Augmentation, augment
 from emotion.media.image_reader import encode_png
+from emotion.translation.messages import gettext as _
 from emotion.ui import augmentation_controls
 from emotion.ui.datasets import selection
 from emotion.ui.datasets.views import show_shuffle_button
@@ -28,15 +29,17 @@ def show_augmentations(faces: NDArray[np.uint8], file_stem: str) -> None:
         file_stem: Start of the name of the saved file.
     """
     st.write(
-        "During training every face changes a little in each epoch, which prevents overfitting. "
-        "The first column is unchanged."
+        _(
+            "During training every face changes a little in each epoch, which prevents overfitting. "
+            "The first column is unchanged."
+        )
     )
     left, right = st.columns([2, 1], gap="large")
     with right:
         augmentation = _choose_augmentation()
-        is_mirrored = st.toggle("Mirror every second face", True, key="data_changes_flip")
+        is_mirrored = st.toggle(_("Mirror every second face"), True, key="data_changes_flip")
         seed = state.setdefault("data_changes_seed", 0)
-        show_shuffle_button("data_changes_seed")
+        show_shuffle_button(key="data_changes_seed")
     rng = np.random.default_rng(seed)
     num_copies = _NUM_COLUMNS - 1
     flip = np.arange(num_copies) % 2 == 1 if is_mirrored else np.zeros(num_copies, bool)
@@ -45,8 +48,10 @@ def show_augmentations(faces: NDArray[np.uint8], file_stem: str) -> None:
         cells += [face, *augment(np.repeat(face[None], num_copies, axis=0), faces.shape[1], flip, augmentation, rng)]
     sheet = selection.make_face_grid(np.stack(cells), _NUM_COLUMNS, 3)
     with left:
-        st.image(sheet, width="stretch", alt="Each row is one face, and seven ways to change it")
-        selection.show_download("Sheet (PNG)", lambda: encode_png(sheet), f"{file_stem}-changes.png", "changes")
+        st.image(sheet, width="stretch", alt=_("Each row is one face, and seven ways to change it"))
+        selection.show_download(
+            _("Sheet (PNG)"), lambda: encode_png(sheet), file_name=f"{file_stem}-changes.png", key="changes"
+        )
 
 
 def _choose_augmentation() -> Augmentation:
@@ -56,7 +61,7 @@ def _choose_augmentation() -> Augmentation:
         for field in augmentation_controls.COMMON
     }
     min_scale, max_scale = augmentation_controls.choose_scale("data_change_scale", default)
-    with st.expander("Like webcams"):
+    with st.expander(_("Like webcams")):
         for field in augmentation_controls.DEGRADATIONS:
             strengths[field] = augmentation_controls.choose_strength(field, f"data_change_{field}", default)
     return Augmentation(**strengths, min_scale=min_scale, max_scale=max_scale)

@@ -23,11 +23,16 @@ from emotion.datasets.readers.photo_sources import sanitize_label
 from emotion.datasets.splitting import parse_split_ratios
 from emotion.errors import DataError
 from emotion.expressions import symbol_and_name
+from emotion.formatting import format_list
 from emotion.jobs.job import Job
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
 from emotion.ui import messages, session, streamlit_workarounds
 
-_SOURCES: Final = ("A folder on this machine", "A ZIP", "Photos")
-_MULTI_FACE_POLICIES: Final = {"largest": "Take the largest", "none": "Skip the photo"}
+_SOURCES: Final = (gettext_noop("A folder on this machine"), gettext_noop("A ZIP"), gettext_noop("Photos"))
+_MULTI_FACE_POLICIES: Final = {"largest": gettext_noop("Take the largest"), "none": gettext_noop("Skip the photo")}
+_EXAMPLE_PATH: Final = "/home/me/photos"
+_EXAMPLE_LABEL: Final = "happy"  # in English, as data sets name it
 _FACE_SIZES: Final = (48, 64, 80, 96, 128, 224, 250)  # pixels, the input sizes of the networks
 _MAX_UPLOAD_BYTES: Final = 500 * 2**20  # of photos that a session holds in memory until the start
 
@@ -39,7 +44,7 @@ state = st.session_state
 def show_form() -> None:
     """Show where the photos are, the configuration, the name and the start."""
     source = st.segmented_control(
-        "Where are the photos?", _SOURCES, default=_SOURCES[0], required=True, key="data_place"
+        _("Where are the photos?"), _SOURCES, default=_SOURCES[0], required=True, format_func=_, key="data_place"
     )
     start_job: StartJob | None
     if source == _SOURCES[1]:
@@ -52,14 +57,14 @@ def show_form() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         uploader_id = state.setdefault("data_uploader_id", 0)
         name = st.text_input(
-            "Name of the data set", _suggest_name(), max_chars=60, key=f"data_name_{uploader_id}", width=320
+            _("Name of the data set"), _suggest_name(), max_chars=60, key=f"data_name_{uploader_id}", width=320
         )
         clicked = st.button(
-            "Start",
+            _("Start"),
             icon=":material/play_arrow:",
             key="data_start",
             disabled=start_job is None or config is None,
-            help="Give photos first." if start_job is None else None,
+            help=_("Give photos first.") if start_job is None else None,
         )
     if clicked and start_job and config:
         _submit(start_job, name.strip(), config)
@@ -67,7 +72,7 @@ def show_form() -> None:
 
 def _submit(start_job: StartJob, name: str, config: DatasetBuildConfig) -> None:
     started = False
-    with messages.error_box("starting"), st.spinner("Copying the photos"):
+    with messages.error_box(_("starting")), st.spinner(_("Copying the photos")):
         start_job(name, config)
         started = True
     if started:
@@ -87,19 +92,19 @@ def _suggest_name() -> str:
 
 def _choose_folder() -> StartJob | None:
     path = st.text_input(
-        "Folder or ZIP on this machine",
-        placeholder="/home/me/photos",
+        _("Folder or ZIP on this machine"),
+        placeholder=_EXAMPLE_PATH,
         key="data_path",
-        help="A folder for each label in it, such as happy/ and sad/; any words will do. Nothing there is changed.",
+        help=_("A folder for each label in it, such as happy/ and sad/; any words will do. Nothing there is changed."),
     ).strip()
     return (lambda name, config: start_from_path(Path(os.path.expanduser(path)), name, config)) if path else None
 
 
 def _choose_zip() -> StartJob | None:
     file = st.file_uploader(
-        "Drop a ZIP here",
+        _("Drop a ZIP here"),
         key=f"data_zip_{state.setdefault('data_drop', 0)}",
-        help="With a folder for each label in it, up to 200 MB. It is deleted as soon as the data set is made.",
+        help=_("With a folder for each label in it, up to 200 MB. It is deleted as soon as the data set is made."),
     )
     if file is None:
         return None
@@ -117,23 +122,24 @@ def _choose_photos() -> StartJob | None:
     collected: list[UploadedPhoto] = state.setdefault("data_photos", [])
     uploader_id = state.setdefault("data_uploader_id", 0)
     label = st.text_input(
-        "Label of the next photos",
-        placeholder="happy",
+        _("Label of the next photos"),
+        placeholder=_EXAMPLE_LABEL,
         max_chars=60,
         key="data_label",
         width=320,
-        help="Any word. Drop photos of one label, then give the next label.",
+        help=_("Any word. Drop photos of one label, then give the next label."),
     )
     files = st.file_uploader(
-        "Drop its photos here",
+        _("Drop its photos here"),
         accept_multiple_files=True,
         key=f"data_photos_{uploader_id}",
         disabled=not sanitize_label(label),
     )
     if files and sum(len(photo.content) for photo in collected) + sum(file.size for file in files) > _MAX_UPLOAD_BYTES:
         st.error(
-            f"These photos have more than {_MAX_UPLOAD_BYTES / 2**20:.0f} MB together; "
-            "give the rest as a folder or a ZIP.",
+            _("These photos have more than {size:.0f} MB together; give the rest as a folder or a ZIP.").format(
+                size=_MAX_UPLOAD_BYTES / 2**20
+            ),
             icon=":material/error:",
         )
     elif files and sanitize_label(label):
@@ -148,39 +154,42 @@ def _choose_photos() -> StartJob | None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
             messages.escape_markdown(
-                "So far: " + ", ".join(f"{symbol_and_name(label)} {n}" for label, n in counts.items())
+                _("So far: {counts}").format(
+                    counts=format_list(f"{symbol_and_name(label)} {n}" for label, n in counts.items())
+                )
             )
         )
-        st.button("Remove them", icon=":material/close:", key="data_forget", on_click=collected.clear)
+        st.button(_("Remove them"), icon=":material/close:", key="data_forget", on_click=collected.clear)
     return lambda name, config: start_from_photos(collected, name, config)
 
 
 def _choose_config() -> DatasetBuildConfig | None:
     """Choose the configuration; None, after showing the reason, where it is invalid."""
-    with st.expander("How", icon=":material/tune:"):
+    with st.expander(_("Options"), icon=":material/tune:"):
         left, right = st.columns(2, gap="large")
         with left:
             pre_cropped = st.toggle(
-                "Photos are already cropped faces",
+                _("Photos are already cropped faces"),
                 key="data_pre_cropped",
-                help="No detection: the central square of each photo is used.",
+                help=_("No detection: the central square of each photo is used."),
             )
             multi_face = st.segmented_control(
-                "Several faces on a photo",
+                _("Several faces on a photo"),
                 list(_MULTI_FACE_POLICIES),
                 default="largest",
                 required=True,
                 disabled=pre_cropped,
-                format_func=lambda policy: _MULTI_FACE_POLICIES[policy],
+                format_func=lambda policy: _(_MULTI_FACE_POLICIES[policy]),
                 key="data_multi_face",
             )
-            min_face = st.slider("Smallest face, pixels", 16, 128, 32, 4, key="data_min_face")
+            min_face = st.slider(_("Smallest face, pixels"), 16, 128, 32, 4, key="data_min_face")
         with right:
             size, ratios, seed = _choose_output()
         settings = session.get_settings()
         st.caption(
-            f"Faces are searched as on the Photos page, now with {messages.escape_markdown(settings.detector)}: "
-            "see the sidebar."
+            _("Faces are detected as on the Photos page, with {detector}: see the sidebar.").format(
+                detector=messages.escape_markdown(settings.detector)
+            )
         )
     try:
         return DatasetBuildConfig(
@@ -201,12 +210,12 @@ def _choose_config() -> DatasetBuildConfig | None:
 def _choose_output() -> tuple[int, str, int]:
     """Choose the size of the faces in pixels, the split ratios and the seed."""
     size = st.select_slider(
-        "Size of the faces, pixels",
+        _("Size of the faces, pixels"),
         _FACE_SIZES,
         48,
         key="data_size",
-        help="48 is that of FER-2013, and the input size of most networks here.",
+        help=_("48 is that of FER-2013, and the input size of most networks here."),
     )
-    ratios = st.text_input("Training / validation / test", "80/10/10", key="data_split")
-    seed = st.number_input("Seed", 0, 2**32 - 1, 1, key="data_seed", help="The same seed gives the same splits.")
+    ratios = st.text_input(_("Training / validation / test"), "80/10/10", key="data_split")
+    seed = st.number_input(_("Seed"), 0, 2**32 - 1, 1, key="data_seed", help=_("The same seed gives the same splits."))
     return int(size), ratios, int(seed)

@@ -16,10 +16,17 @@ from emotion.datasets.building.jobs import (
 from emotion.errors import EmotionError
 from emotion.formatting import format_percent, format_time_left
 from emotion.jobs.job import Job, JobState
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
 from emotion.ui import messages
 from emotion.ui.datasets import selection
 
-_STATUS_TEXT: Final = {"failed": "could not be built", "stopped": "was stopped", "interrupted": "was interrupted"}
+_STATUS_TEXT: Final = {
+    "failed": gettext_noop("The data set {name} could not be built."),
+    "stopped": gettext_noop("The data set {name} was stopped."),
+    "interrupted": gettext_noop("The data set {name} was interrupted."),
+}
+_ENDED_TEXT: Final = gettext_noop("The data set {name} ended.")
 state = st.session_state
 
 
@@ -45,18 +52,19 @@ def _show_running_jobs(folders: list[Path]) -> None:
             st.rerun()
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             time_left = format_time_left(job_state.seconds_left)
-            percent = format_percent(job_state.fraction) if job_state.total else "Starting"
-            progress = ", ".join(filter(None, [percent, time_left]))
-            st.progress(job_state.fraction, messages.escape_markdown(f"{job.label}: {progress}. {job_state.message}"))
+            percent = format_percent(job_state.fraction) if job_state.total else _("Starting")
+            message = _(job_state.message) if job_state.message else ""
+            parts = [job.label, percent, time_left, message]
+            st.progress(job_state.fraction, messages.escape_markdown(" · ".join(filter(None, parts))))
             st.button(
-                "Stop",
+                _("Stop"),
                 icon=":material/stop:",
                 key=f"data_stop_{folder.name}",
                 on_click=_run_action,
                 args=(delete_job, job),
-                help="Nothing is kept of an unfinished data set.",
+                help=_("Nothing is kept of an unfinished data set."),
             )
-    st.caption("You can close this page; the work continues.")
+    st.caption(_("You can close this page; the work continues."))
 
 
 def _run_action(action: Callable[[Job], object], job: Job) -> None:
@@ -80,27 +88,30 @@ def _show_completed_job(job: Job) -> None:
     _run_action(delete_job, job)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.success(
-            f"The data set **{messages.escape_markdown(label)}** is ready.", icon=":material/check:", width="stretch"
+            _("The data set **{name}** is ready.").format(name=messages.escape_markdown(label)),
+            icon=":material/check:",
+            width="stretch",
         )
         st.button(
-            "Open", icon=":material/folder_open:", key="data_open", on_click=selection.select_dataset, args=(label,)
+            _("Open"), icon=":material/folder_open:", key="data_open", on_click=selection.select_dataset, args=(label,)
         )
 
 
 def _show_unfinished_job(job: Job, job_state: JobState) -> None:
     with st.container(border=True):
-        message = f"The data set {job.label} {_STATUS_TEXT.get(job_state.status, 'ended')}. {job_state.error or ''}"
+        status = _(_STATUS_TEXT.get(job_state.status, _ENDED_TEXT)).format(name=job.label)
+        message = f"{status} {job_state.error or ''}"
         st.warning(messages.escape_markdown(message), icon=":material/info:")
         with st.container(horizontal=True):
             st.button(
-                "Start again",
+                _("Start again"),
                 icon=":material/replay:",
                 key=f"data_again_{job.folder.name}",
                 on_click=_run_action,
                 args=(restart_job, job),
             )
             st.button(
-                "Remove",
+                _("Remove"),
                 icon=":material/delete:",
                 key=f"data_clear_{job.folder.name}",
                 on_click=_run_action,

@@ -10,6 +10,9 @@ import streamlit as st
 from emotion.datasets.catalog import DatasetInfo
 from emotion.datasets.dataset import Dataset
 from emotion.expressions import symbol_and_name
+from emotion.formatting import format_list
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
 from emotion.ui import messages
 from emotion.ui.datasets import selection, views
 from emotion.ui.datasets.agreement import show_agreement
@@ -18,29 +21,34 @@ from emotion.ui.datasets.duplicates import show_duplicates
 from emotion.ui.datasets.rejected import show_rejected
 
 _VIEWS: Final[Mapping[str, Callable[[DatasetInfo, Dataset], None]]] = {
-    "Counts": views.show_counts,
-    "Faces": views.show_faces,
-    "Augmentation": lambda info, dataset: show_augmentations(dataset.images, info.name),
-    "Duplicates": show_duplicates,
-    "Label agreement": show_agreement,
-    "Empty images": views.show_blank_images,
+    gettext_noop("Counts"): views.show_counts,
+    gettext_noop("Faces"): views.show_faces,
+    gettext_noop("Augmentation"): lambda info, dataset: show_augmentations(dataset.images, info.name),
+    gettext_noop("Duplicates"): show_duplicates,
+    gettext_noop("Label agreement"): show_agreement,
+    gettext_noop("Empty images"): views.show_blank_images,
 }
-_REJECTED: Final = "Skipped"
+_REJECTED: Final = gettext_noop("Skipped")
 
 
 def show_dataset(dataset_info: DatasetInfo) -> None:
     """Show one data set: its actions, and the selected view."""
     st.subheader(messages.escape_markdown(dataset_info.name), anchor=False)
-    labels = ", ".join(symbol_and_name(label) for label in dataset_info.labels)
-    st.caption(f"{dataset_info.num_faces:,} faces · {messages.escape_markdown(labels)}")
+    labels = format_list(symbol_and_name(label) for label in dataset_info.labels)
+    st.caption(f"{selection.format_face_count(dataset_info.num_faces)} · {messages.escape_markdown(labels)}")
     is_user_built = selection.is_user_built(dataset_info)
     with st.container(horizontal=True):
-        if st.button("All data sets", icon=":material/arrow_back:", key="data_back"):
+        if st.button(_("All data sets"), icon=":material/arrow_back:", key="data_back"):
             selection.select_dataset(None)
             st.rerun()
-        with st.popover("What it is", icon=":material/info:"):
-            st.dataframe(selection.make_info_table(dataset_info), hide_index=True, key="data_facts")
-        if st.button("Train on it", icon=":material/school:", key="data_train"):
+        with st.popover(_("What it is"), icon=":material/info:"):
+            st.dataframe(
+                selection.make_info_table(dataset_info),
+                hide_index=True,
+                key="data_facts",
+                column_config={"property": _("property"), "value": _("value")},
+            )
+        if st.button(_("Train on it"), icon=":material/school:", key="data_train"):
             st.session_state["train_data"] = str(dataset_info.path)
             st.switch_page("pages/train.py")
         if is_user_built:
@@ -48,7 +56,13 @@ def show_dataset(dataset_info: DatasetInfo) -> None:
     names = [*_VIEWS, _REJECTED] if is_user_built else [*_VIEWS]
     view = (
         st.segmented_control(
-            "View", names, default=names[0], required=True, key="data_view", label_visibility="collapsed"
+            _("View"),
+            names,
+            default=names[0],
+            required=True,
+            format_func=_,
+            key="data_view",
+            label_visibility="collapsed",
         )
         or names[0]
     )
@@ -56,7 +70,7 @@ def show_dataset(dataset_info: DatasetInfo) -> None:
         show_rejected(dataset_info)
         return
     dataset: Dataset | None = None
-    with messages.error_box("this data set"):
+    with messages.error_box(_("this data set")):
         dataset = selection.load(dataset_info)
     if dataset is not None:
         _VIEWS[view](dataset_info, dataset)
@@ -64,10 +78,10 @@ def show_dataset(dataset_info: DatasetInfo) -> None:
 
 def _show_delete(dataset_info: DatasetInfo) -> None:
     """Offer to delete a data set that was built on this page."""
-    with st.popover("Delete", icon=":material/delete:"):
-        st.write("Deletes the data set; the photos that it was built from stay. This cannot be undone.")
-        if st.button("Delete for good", key="data_delete"):
-            with messages.error_box("deleting the data set"):
+    with st.popover(_("Delete"), icon=":material/delete:"):
+        st.write(_("Deletes the data set; the photos that it was built from stay. This cannot be undone."))
+        if st.button(_("Delete for good"), key="data_delete"):
+            with messages.error_box(_("deleting the data set")):
                 selection.delete_dataset(dataset_info)
                 selection.select_dataset(None)
                 st.rerun()

@@ -12,6 +12,7 @@ from emotion.datasets.dataset import SPLITS, Dataset
 from emotion.datasets.tables import DuplicateGroup
 from emotion.expressions import symbol_and_name
 from emotion.results import tables as results_tables
+from emotion.translation.messages import gettext as _
 from emotion.ui import messages
 from emotion.ui.datasets import selection
 
@@ -29,28 +30,28 @@ def show_duplicates(dataset_info: DatasetInfo, dataset: Dataset) -> None:
 
     with st.container(horizontal=True):
         st.metric(
-            "Faces in several splits",
+            _("Faces in several splits"),
             count_faces([group for group in groups if group.spans_splits]),
             border=True,
-            help="A test with the photos of the training gives too good a result.",
+            help=_("A test with the photos of the training gives too good a result."),
         )
         st.metric(
-            "Duplicate faces",
+            _("Duplicate faces"),
             count_faces(groups),
             border=True,
-            help="Resized, brightened or mirrored copies; empty images do not count.",
+            help=_("Resized, brightened or mirrored copies; empty images do not count."),
         )
         st.metric(
-            "With several labels", count_faces([group for group in groups if group.has_label_conflict]), border=True
+            _("With several labels"), count_faces([group for group in groups if group.has_label_conflict]), border=True
         )
         st.metric(
-            "Test in training",
+            _("Test in training"),
             f"{num_leaked:,}",
             border=True,
-            help="Test faces whose exact pixels are also in training.",
+            help=_("Test faces whose exact pixels are also in training."),
         )
     if not groups:
-        st.success("No duplicates.", icon=":material/check:")
+        st.success(_("No duplicates."), icon=":material/check:")
         return
     num_pages = -(-len(groups) // _GROUPS_PER_PAGE)
     page = st.pagination(num_pages, key="data_duplicates_page") if num_pages > 1 else 1
@@ -60,23 +61,26 @@ def show_duplicates(dataset_info: DatasetInfo, dataset: Dataset) -> None:
             _show_group(dataset, group)
     table = tables.duplicates_table(dataset, groups)
     selection.show_download(
-        "Table (CSV)",
+        _("Table (CSV)"),
         lambda: results_tables.to_csv(table),
-        f"{selection.get_file_stem(dataset_info)}-duplicates.csv",
-        "duplicates",
+        file_name=f"{selection.get_file_stem(dataset_info)}-duplicates.csv",
+        key="duplicates",
     )
 
 
 def _show_group(dataset: Dataset, group: DuplicateGroup) -> None:
     rows = group.rows[:_FACES_PER_GROUP]
     lines = [
-        f"{SPLITS[dataset.split[i]]} · {symbol_and_name(dataset.label_names[dataset.labels[i]])} · row {i}"
+        _("{split} · {label} · row {row}").format(
+            split=_(SPLITS[dataset.split[i]]), label=symbol_and_name(dataset.label_names[dataset.labels[i]]), row=i
+        )
         for i in rows
     ]
-    lines += [f"and {len(group.rows) - _FACES_PER_GROUP} more"] if len(group.rows) > _FACES_PER_GROUP else []
+    if len(group.rows) > _FACES_PER_GROUP:
+        lines.append(_("and {count} more").format(count=len(group.rows) - _FACES_PER_GROUP))
     st.image(
         selection.make_face_grid(dataset.images[[*rows]], _FACES_PER_GROUP, 2),
         width="content",
-        alt=f"Same face: {'; '.join(lines)}",
+        alt=_("Same face: {descriptions}").format(descriptions="; ".join(lines)),
     )
     st.caption("  \n".join(messages.escape_markdown(line) for line in lines))

@@ -18,11 +18,13 @@ from emotion.datasets.metadata import read_metadata
 from emotion.media.image_reader import read_image
 from emotion.recognition.anonymizer import pixelate_all
 from emotion.results import tables as results_tables
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
 from emotion.ui import messages, session
 from emotion.ui.datasets import selection
 
 _MAX_REJECTED: Final = 24  # shown at a time; the table has all
-_ALL: Final = "All"
+_ALL: Final = gettext_noop("All")
 
 
 def show_rejected(dataset_info: DatasetInfo) -> None:
@@ -30,18 +32,18 @@ def show_rejected(dataset_info: DatasetInfo) -> None:
     num_photos = (read_metadata(dataset_info.path) or {}).get("photos", 0)
     rejected = rejections.read_rejected(dataset_info.path)
     if not rejected:
-        st.success("No photo was skipped.", icon=":material/check:")
+        st.success(_("No photo was skipped."), icon=":material/check:")
         return
     counts = Counter(photo.reason for photo in rejected)
-    st.write(f"{len(rejected):,} of {num_photos:,} photos skipped.")
+    st.write(_("{count:,} of {num_photos:,} photos skipped.").format(count=len(rejected), num_photos=num_photos))
     reason = st.pills(
-        "Why",
+        _("Why"),
         [_ALL, *counts],
         default=_ALL,
         required=True,
         key="data_left_out",
         label_visibility="collapsed",
-        format_func=lambda name: f"{name} {counts[name] if name in counts else len(rejected):,}",
+        format_func=lambda name: f"{_(name)} {counts[name] if name in counts else len(rejected):,}",
     )
     matching = [photo for photo in rejected if reason in (None, _ALL, photo.reason)]
     columns = st.columns(4, gap="medium")
@@ -49,19 +51,23 @@ def show_rejected(dataset_info: DatasetInfo) -> None:
         with columns[i % 4], st.container(border=True):
             image = _load_thumbnail(dataset_info.path, photo.thumbnail)
             if image is not None:
-                st.image(image, width=180, alt=f"Left out: {photo.reason}")
+                st.image(image, width=180, alt=_("Skipped: {reason}").format(reason=_(photo.reason)))
             st.caption(
-                f"**{messages.escape_markdown(photo.reason)}** · {messages.escape_markdown(photo.name)}  \n"
+                f"**{messages.escape_markdown(_(photo.reason))}** · {messages.escape_markdown(photo.name)}  \n"
                 f"{messages.escape_markdown(photo.message)}"
             )
     if len(matching) > _MAX_REJECTED:
-        st.caption(f"The first {_MAX_REJECTED} of {len(matching):,}; the table has them all.")
+        st.caption(
+            _("The first {num_shown} of {count:,}; the table has them all.").format(
+                num_shown=_MAX_REJECTED, count=len(matching)
+            )
+        )
     table = pd.DataFrame(rejected, columns=[*REJECTED_COLUMNS])
     selection.show_download(
-        "Table (CSV)",
+        _("Table (CSV)"),
         lambda: results_tables.to_csv(table),
-        f"{selection.get_file_stem(dataset_info)}-rejected.csv",
-        "left_out",
+        file_name=f"{selection.get_file_stem(dataset_info)}-rejected.csv",
+        key="left_out",
     )
 
 

@@ -20,10 +20,15 @@ from emotion.datasets.metadata import DATASETS_FOLDER, read_metadata
 from emotion.datasets.readers.loaders import load_dataset
 from emotion.datasets.tables import DuplicateGroup
 from emotion.errors import DataError
+from emotion.expressions import translate_label
+from emotion.formatting import format_list
 from emotion.media.image_reader import read_image
 from emotion.recognition.anonymizer import pixelate_all
 from emotion.results import serialization
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop, ngettext
 from emotion.ui import components, session
+from emotion.ui.streamlit_workarounds import translate_spinner
 
 
 def get_selected_dataset() -> DatasetInfo | None:
@@ -49,12 +54,14 @@ def load(dataset_info: DatasetInfo) -> Dataset:
     return _load(cache_key(dataset_info.path), dataset_info)
 
 
-@st.cache_resource(max_entries=2, ttl="1h", show_spinner="Reading the faces")
+@translate_spinner(st.cache_resource, gettext_noop("Reading the faces"), max_entries=2, ttl="1h")
 def _load(fingerprint: tuple[str, int, int], _dataset_info: DatasetInfo) -> Dataset:
     return load_dataset(_dataset_info.path)
 
 
-@st.cache_data(max_entries=8, show_spinner="Looking for duplicates; up to a minute for 36,000 faces")
+@translate_spinner(
+    st.cache_data, gettext_noop("Looking for duplicates; up to a minute for 36,000 faces"), max_entries=8
+)
 def _get_duplicate_groups(fingerprint: tuple[str, int, int], _path: Path, _dataset: Dataset) -> list[DuplicateGroup]:
     return tables.find_duplicate_groups(_dataset, load_near_duplicates(_path, _dataset.images))
 
@@ -102,7 +109,7 @@ def delete_dataset(dataset_info: DatasetInfo) -> None:
         DataError: If it was not built here, or cannot be deleted.
     """
     if not is_user_built(dataset_info):
-        raise DataError(f"{dataset_info.path} was not built on this page; delete it by hand.")
+        raise DataError(_("{path} was not built on this page; delete it by hand.").format(path=dataset_info.path))
     try:
         # Renamed first, so that a partly deleted folder is not a data set.
         trash = dataset_info.path.with_name(f".{dataset_info.path.name}.removed")
@@ -110,7 +117,11 @@ def delete_dataset(dataset_info: DatasetInfo) -> None:
         shutil.rmtree(trash)
         near_duplicate_cache_path(dataset_info.path).unlink(missing_ok=True)
     except OSError as error:
-        raise DataError(f"{dataset_info.path} cannot be deleted ({error.strerror}); check its permissions.") from error
+        raise DataError(
+            _("{path} cannot be deleted ({reason}); check its permissions.").format(
+                path=dataset_info.path, reason=error.strerror
+            )
+        ) from error
 
 
 def make_face_grid(faces: NDArray[np.uint8], num_columns: int, scale: int = 2) -> NDArray[np.uint8]:
@@ -125,6 +136,11 @@ def show_download(label: str, data: Callable[[], Any] | bytes | str, file_name: 
     components.download_button(label, data, file_name, f"data_save_{key}")
 
 
+def format_face_count(num_faces: int) -> str:
+    """Format a number of faces: "1,234 faces"."""
+    return ngettext("{count:,} face", "{count:,} faces", num_faces).format(count=num_faces)
+
+
 def get_file_stem(dataset_info: DatasetInfo) -> str:
     """Return the start of the names of files saved from a data set."""
     return serialization.sanitize_filename(dataset_info.name)
@@ -134,13 +150,14 @@ def make_info_table(dataset_info: DatasetInfo) -> pd.DataFrame:
     """Return the properties of a data set as a table with the columns `property` and `value`."""
     metadata = read_metadata(dataset_info.path) or {}
     rows = [
-        ("path", str(dataset_info.path)),
-        ("faces", f"{dataset_info.num_faces:,}"),
-        ("labels", ", ".join(dataset_info.labels)),
+        (_("path"), str(dataset_info.path)),
+        (_("faces"), f"{dataset_info.num_faces:,}"),
+        (_("labels"), format_list(map(translate_label, dataset_info.labels))),
     ]
-    rows += [(split, f"{count:,}") for split, count in zip(SPLITS, dataset_info.split_counts, strict=True)]
-    rows += [("FER+ votes", "yes" if dataset_info.has_ferplus else "no")]
-    rows += [(key, str(metadata[key])) for key in ("created", "source", "photos", "sha256") if key in metadata]
+    rows += [(_(split), f"{count:,}") for split, count in zip(SPLITS, dataset_info.split_counts, strict=True)]
+    rows += [(_("FER+ votes"), _("yes") if dataset_info.has_ferplus else _("no"))]
+    titles = {"created": _("created"), "source": _("source"), "photos": _("photos"), "sha256": "sha256"}
+    rows += [(title, str(metadata[key])) for key, title in titles.items() if key in metadata]
     config = metadata.get("config")
     rows += [(name, str(value)) for name, value in config.items()] if isinstance(config, dict) else []
     return pd.DataFrame(rows, columns=["property", "value"])

@@ -14,19 +14,22 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from emotion import charts
-from emotion.expressions import symbol_and_name
+from emotion.expressions import symbol_and_name, translate_label
 from emotion.faces import Face, Scores
-from emotion.formatting import format_percent
+from emotion.formatting import format_list, format_percent
 from emotion.media.image_reader import read_image
 from emotion.model_store.store import ModelBundle, open_model
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.cropping import crop_faces, to_gray
 from emotion.training.run_listing import RunSummary
 from emotion.training.runs.predictions import Predictions
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
 from emotion.ui import components, messages, session
 from emotion.ui.photos import photo_cache
 from emotion.ui.runs import predictions, validation_faces
 from emotion.ui.runs.run_table import RunsByName
+from emotion.ui.streamlit_workarounds import translate_spinner
 
 _MAX_MODELS: Final = 3
 _MAX_FACES: Final = 8  # of a photo
@@ -42,22 +45,20 @@ def show_disagreement(runs: RunsByName) -> None:
     all_preds = {name: preds for name, run in runs.items() if (preds := _load_predictions(run)) is not None}
     pairs = list(combinations(all_preds, 2))
     if not pairs:
-        st.info("Choose two runs that saved their predictions, such as the shipped ones.", icon=":material/info:")
+        st.info(_("Choose two runs that saved their predictions, such as the shipped ones."), icon=":material/info:")
         return
     first_name, second_name = pairs[0]
     if len(pairs) > 1:
-        first_name, second_name = st.selectbox(
-            "Runs to compare", pairs, format_func=lambda pair: f"{pair[0]} and {pair[1]}", key="runs_pair"
-        )
+        first_name, second_name = st.selectbox(_("Runs to compare"), pairs, format_func=_format_pair, key="runs_pair")
     first, second = all_preds[first_name], all_preds[second_name]
     both = first.compare(second)
     if not len(both.rows) or not _is_same_dataset((runs[first_name], first), (runs[second_name], second)):
-        st.info("These runs have predictions for different faces and cannot be compared.", icon=":material/info:")
+        st.info(_("These runs have predictions for different faces and cannot be compared."), icon=":material/info:")
         return
     groups = {
-        f"Only {first_name} is correct": both.only_first_correct,
-        f"Only {second_name} is correct": both.only_other_correct,
-        "Both are wrong, differently": both.rows[
+        "first": both.only_first_correct,
+        "second": both.only_other_correct,
+        "neither": both.rows[
             (both.predicted != both.labels)
             & (both.other_predicted != both.labels)
             & (both.predicted != both.other_predicted)
@@ -65,18 +66,30 @@ def show_disagreement(runs: RunsByName) -> None:
     }
     st.markdown(
         messages.escape_markdown(
-            f"They agree on {format_percent(both.agreement_rate)} of {len(both.rows):,} faces that both predicted."
+            _("They agree on {percent} of {count:,} faces that both predicted.").format(
+                percent=format_percent(both.agreement_rate), count=len(both.rows)
+            )
         )
     )
+    only_correct = _("Only {name} is correct")
+    titles = {
+        "first": only_correct.format(name=first_name),
+        "second": only_correct.format(name=second_name),
+        "neither": _("Both are wrong, differently"),
+    }
     group = st.segmented_control(
-        "Faces",
+        _("Faces"),
         list(groups),
         default=next(iter(groups)),
         required=True,
         key=f"runs_group_{first_name}_{second_name}",
-        format_func=lambda name: f"{name}: {len(groups[name])}",
+        format_func=lambda name: f"{titles[name]}: {len(groups[name])}",
     )
     _show_faces(runs[first_name], (first_name, second_name), (first, second), groups[group or next(iter(groups))])
+
+
+def _format_pair(pair: tuple[str, str]) -> str:
+    return _("{first} and {second}").format(first=pair[0], second=pair[1])
 
 
 def _is_same_dataset(*runs: tuple[RunSummary, Predictions]) -> bool:
@@ -92,7 +105,7 @@ def _is_same_dataset(*runs: tuple[RunSummary, Predictions]) -> bool:
 
 
 def _load_predictions(run: RunSummary) -> Predictions | None:
-    with messages.error_box("the predictions of this run"):
+    with messages.error_box(_("the predictions of this run")):
         return predictions.load_predictions(run)
     return None
 
@@ -107,7 +120,7 @@ def _show_faces(
         return
     visible = rows[: validation_faces.MAX_FACES]
     if len(visible) < len(rows):
-        st.caption(f"The first {len(visible)} of {len(rows)}.")
+        st.caption(_("The first {num_shown} of {count}.").format(num_shown=len(visible), count=len(rows)))
     indices = [{int(row): i for i, row in enumerate(preds.rows)} for preds in pair]
     predicted = [preds.at_epoch() for preds in pair]
     thumbnails = []
@@ -115,19 +128,26 @@ def _show_faces(
         face_index = indices[0][row]
         true_label = pair[0].class_names[pair[0].labels[face_index]]
         labels = [pair[i].class_names[predicted[i][indices[i][row]]] for i in range(2)]
-        title = ", ".join(f"{name}: {label}" for name, label in zip(names, labels, strict=True))
+        title = format_list(f"{name}: {translate_label(label)}" for name, label in zip(names, labels, strict=True))
         caption = "\n".join(
             f"{validation_faces.CORRECT_MARKS[label == true_label]} {symbol_and_name(label)}" for label in labels
         )
         image = validation_faces.to_display_image(faces.images[face_index])
-        thumbnails.append(components.Thumbnail(image, caption, f"labeled {true_label}; {title}"))
-    st.caption(messages.escape_markdown(f"Below each face first the prediction of {names[0]}, then of {names[1]}."))
+        text = _("labeled {label}; {predictions}").format(label=translate_label(true_label), predictions=title)
+        thumbnails.append(components.Thumbnail(image, caption, text))
+    st.caption(
+        messages.escape_markdown(
+            _("Below each face first the prediction of {first}, then of {second}.").format(
+                first=names[0], second=names[1]
+            )
+        )
+    )
     key = "runs_pair_face"
     selected = min(state.get(key, 1), max(1, len(thumbnails)))
     components.show_thumbnails(
         thumbnails,
         key=f"{key}_strip",
-        label="Faces",
+        label=_("Faces"),
         side_px=validation_faces.FACE_PX,
         max_height_px=460,
         selection=components.Selection(selected, lambda number: state.update({key: number})),
@@ -145,7 +165,11 @@ def _show_scores(name: str, scores: Mapping[str, float], key: str) -> None:
     table = pd.DataFrame({"expression": list(scores), "probability": list(scores.values())})
     best = max(scores, key=scores.__getitem__)
     components.show_chart(
-        charts.plot_scores(table), key=key, alt_text=f"{name} predicts {best}, {format_percent(scores[best])}"
+        charts.plot_scores(table),
+        key=key,
+        alt_text=_("{name} predicts {label}, {percent}").format(
+            name=name, label=translate_label(best), percent=format_percent(scores[best])
+        ),
     )
 
 
@@ -157,26 +181,26 @@ def show_photo_comparison(runs: RunsByName) -> None:
     usable = {name: run for name, run in runs.items() if run.has_model and run.kind == "classifier"}
     classifiers: dict[str, ExpressionClassifier] = {}
     for name, run in list(usable.items())[:_MAX_MODELS]:
-        with messages.error_box(f'the model of "{name}"'):
+        with messages.error_box(_('the model of "{name}"').format(name=name)):
             classifiers[name] = _load_classifier(open_model(run.folder))
     if len(classifiers) < 2:
-        st.info("Choose two or three finished classifiers that have their weights here.", icon=":material/info:")
+        st.info(_("Choose two or three finished classifiers that have their weights here."), icon=":material/info:")
         return
-    file = st.file_uploader("A photo of people", key="runs_photo", help="As on the Photos page; nothing is kept.")
+    file = st.file_uploader(_("A photo of people"), key="runs_photo", help=_("As on the Photos page; nothing is kept."))
     name, content = (file.name, file.getvalue()) if file else photo_cache.read_sample_photo()
     if file is None:
-        st.caption("The sample photo, until you choose one.")
-    with messages.error_box(f'the photo "{name}"'):
+        st.caption(_("The sample photo, until you choose one."))
+    with messages.error_box(_('the photo "{name}"').format(name=name)):
         faces, image = _analyze_photo(name, content)
         if not faces:
-            st.info("No face found; larger, brighter faces from the front help.", icon=":material/person_search:")
+            st.info(_("No face found; larger, brighter faces from the front help."), icon=":material/person_search:")
         for number, face in enumerate(faces[:_MAX_FACES], 1):
             _show_face(number, face, image, classifiers)
         if len(faces) > _MAX_FACES:
-            st.caption(f"The first {_MAX_FACES} of {len(faces)} faces.")
+            st.caption(_("The first {num_shown} of {count} faces.").format(num_shown=_MAX_FACES, count=len(faces)))
 
 
-@st.cache_resource(max_entries=6, show_spinner="Loading a model")
+@translate_spinner(st.cache_resource, gettext_noop("Loading a model"), max_entries=6)
 def _load_classifier_cached(sha256: str, _bundle: ModelBundle) -> ExpressionClassifier:
     return ExpressionClassifier(_bundle)
 
@@ -203,7 +227,7 @@ def _show_face(
         st.image(
             validation_faces.to_display_image(crop_faces(gray, (face,), geometry, 96)[0]),
             width=110,
-            alt=f"Face {number}",
+            alt=_("Face {number}").format(number=number),
         )
     for column, (name, classifier) in zip(columns[1:], classifiers.items(), strict=True):
         with column:

@@ -11,13 +11,15 @@ import streamlit as st
 from emotion import charts
 from emotion.results import tables as results_tables
 from emotion.training.detector import tables
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
 from emotion.ui import components, messages
 
 _CHARTS: Final = {
-    "source": ("Photos of different kinds: average precision", "average precision, IoU 0.5"),
-    "face_size": ("Large and small faces: recall", "recall"),
-    "rotation": ("Rotated photos: recall", "recall"),
-    "blur": ("Blurred photos: recall", "recall"),
+    "source": (gettext_noop("Photos of different kinds: average precision"), "average precision, IoU 0.5"),
+    "face_size": (gettext_noop("Large and small faces: recall"), "recall"),
+    "rotation": (gettext_noop("Rotated photos: recall"), "recall"),
+    "blur": (gettext_noop("Blurred photos: recall"), "recall"),
 }
 
 
@@ -27,32 +29,51 @@ def show_detector_comparison(rows: Sequence[Mapping[str, Any]]) -> None:
     columns = st.columns(2, gap="large")
     for i, (section, (title, metric)) in enumerate(_CHARTS.items()):
         with columns[i % 2]:
-            _show_chart(title, _filter_rows(values, section=section, metric=metric), f"runs_{section}")
+            _show_chart(_(title), _filter_rows(values, section=section, metric=_(metric)), f"runs_{section}")
     with columns[0]:
         _show_chart(
-            "Time for an image, on one core",
+            _("Time for an image, on one core"),
             _filter_rows(values, section="frame_size"),
             "runs_time",
             in_milliseconds=True,
         )
     with columns[1]:
-        st.markdown("##### How to read this", anchors=False)
-        false_positives = [
-            f"- {messages.escape_markdown(row['detector'])}: {row['false_positives']} false positives "
-            f"on {row['negatives']} photos without a face"
+        st.markdown("##### " + _("How to read this"), anchors=False)
+        st.markdown("\n".join(f"- {text}" for text in _explain(rows)))
+    table = tables.detectors_table(rows)
+    with st.expander(_("All numbers"), icon=":material/table_rows:"):
+        st.dataframe(
+            table,
+            hide_index=True,
+            key="runs_detectors",
+            column_config={"case": _("case"), "metric": _("metric")},
+        )
+    # The file is made when it is asked for, outside of the session, and so in English.
+    components.download_button(
+        _("Table (CSV)"),
+        lambda: results_tables.to_csv(tables.detectors_table(rows)),
+        "detectors.csv",
+        "runs_save",
+    )
+
+
+def _explain(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what the metrics mean, and the false positives of each detector, as Markdown."""
+    false_positives = _("{detector}: {count} false positives on {num_photos} photos without a face")
+    return [
+        _("**Average precision**: 100% would be every face found, and nothing else detected."),
+        _("**Recall**: the share of the faces that are found at the threshold that the app starts with."),
+        _("Faces count from 16 pixels up. None of these photos was used for training."),
+        *(
+            false_positives.format(
+                detector=messages.escape_markdown(row["detector"]),
+                count=row["false_positives"],
+                num_photos=row["negatives"],
+            )
             for row in rows
             if "negatives" in row
-        ]
-        explanations = [
-            "- **Average precision**: 100% would be every face found, and nothing else detected.",
-            "- **Recall**: the share of the faces that are found at the threshold that the app starts with.",
-            "- Faces count from 16 pixels up. None of these photos was used for training.",
-        ]
-        st.markdown("\n".join(explanations + false_positives))
-    table = tables.detectors_table(rows)
-    with st.expander("All numbers", icon=":material/table_rows:"):
-        st.dataframe(table, hide_index=True, key="runs_detectors")
-    components.download_button("Table (CSV)", results_tables.to_csv(table), "detectors.csv", "runs_save")
+        ),
+    ]
 
 
 def _filter_rows(table: pd.DataFrame, **criteria: str) -> pd.DataFrame:

@@ -9,11 +9,12 @@ import pandas as pd
 import streamlit as st
 
 from emotion import charts
-from emotion.expressions import symbol_and_name
-from emotion.formatting import format_percent
+from emotion.expressions import symbol_and_name, translate_label
+from emotion.formatting import format_list, format_percent
 from emotion.training import prediction_tables
 from emotion.training.run_listing import RunSummary
 from emotion.training.runs.predictions import PREDICTIONS_FILE, Predictions
+from emotion.translation.messages import gettext as _
 from emotion.ui import components, messages
 from emotion.ui.runs import run_table
 from emotion.ui.runs.validation_faces import MAX_FACES, show_faces
@@ -48,19 +49,25 @@ def show_confusion(run: RunSummary, preds: Predictions) -> None:
         epoch = preds.best_epoch
         if len(epochs) > 1:
             epoch = st.select_slider(
-                "After epoch",
+                _("After epoch"),
                 epochs,
                 value=preds.best_epoch,
                 key=f"runs_epoch_{run.folder.name}",
-                help=f"The best one is {preds.best_epoch}.",
+                help=_("The best one is {best_epoch}.").format(best_epoch=preds.best_epoch),
             )
         matrix = preds.confusion_matrix(epoch)
-        st.caption(f"Epoch {epoch}: {format_percent(preds.accuracy(epoch))} of {len(preds.rows):,} faces correct.")
+        st.caption(
+            _("Epoch {epoch}: {percent} of {count:,} faces correct.").format(
+                epoch=epoch, percent=format_percent(preds.accuracy(epoch)), count=len(preds.rows)
+            )
+        )
         table = prediction_tables.confusion_table(matrix, preds.class_names)
         chart = charts.plot_confusion_matrix(table, dark=st.context.theme.type == "dark")
-        alt_text = f"Confusion matrix of epoch {epoch}, accuracy {format_percent(preds.accuracy(epoch))}"
+        alt_text = _("Confusion matrix of epoch {epoch}, accuracy {percent}").format(
+            epoch=epoch, percent=format_percent(preds.accuracy(epoch))
+        )
         components.show_chart(chart, key=key, alt_text=alt_text, on_select=lambda: _on_cell_click(key))
-        run_table.show_downloads(chart, table, f"confusion-{epoch}", "runs_confusion_save")
+        run_table.show_downloads(chart, table, file_stem=f"confusion-{epoch}", key="runs_confusion_save")
     with right:
         _show_cell(run, preds, epoch, key)
 
@@ -69,17 +76,16 @@ def _show_cell(run: RunSummary, preds: Predictions, epoch: int, key: str) -> Non
     """Show the faces of the selected cell of the confusion matrix."""
     cell = state.get(f"{key}_chosen")
     if cell is None or max(cell) >= len(preds.class_names):
-        st.info("Click a cell to see its faces.", icon=":material/touch_app:")
+        st.info(_("Click a cell to see its faces."), icon=":material/touch_app:")
         return
     true_label, predicted_label = (preds.class_names[i] for i in cell)
     indices = preds.confusion_cell(cell[0], cell[1], epoch)
-    st.markdown(
-        f"##### {messages.escape_markdown(symbol_and_name(true_label))}, predicted "
-        f"{messages.escape_markdown(symbol_and_name(predicted_label))}: {len(indices)}",
-        anchors=False,
+    title = _("{label}, predicted {predicted}: {count}").format(
+        label=symbol_and_name(true_label), predicted=symbol_and_name(predicted_label), count=len(indices)
     )
+    st.markdown(f"##### {messages.escape_markdown(title)}", anchors=False)
     if len(indices):
-        show_faces(run, preds, indices.tolist(), f"{key}_face", preds.at_epoch(epoch))
+        show_faces(run, preds, indices.tolist(), key=f"{key}_face", predicted=preds.at_epoch(epoch))
 
 
 def _on_cell_click(key: str) -> None:
@@ -98,23 +104,29 @@ def show_per_class_metrics(preds: Predictions) -> None:
     scores = preds.per_class()
     table = prediction_tables.class_metrics_table(scores)
     chart = charts.plot_class_metrics(table)
-    alt_text = ", ".join(f"{row['label']} recall {format_percent(row['recall'])}" for row in scores)
+    alt_text = format_list(
+        _("{label} recall {percent}").format(label=translate_label(row["label"]), percent=format_percent(row["recall"]))
+        for row in scores
+    )
     components.show_chart(chart, key="runs_classes", alt_text=alt_text)
     st.caption(
-        "Recall: share of these faces that are found. Precision: share of these predictions that are correct. "
-        "F1: harmonic mean of both."
+        _(
+            "Recall: share of these faces that are found. Precision: share of these predictions that "
+            "are correct. F1: harmonic mean of both."
+        )
     )
-    metric_names = {"recall": "recall", "precision": "precision", "f1": "F1"}
+    metric_names = {"recall": _("recall"), "precision": _("precision"), "f1": "F1"}
     rows = pd.DataFrame(
         [
             {"expression": symbol_and_name(row["label"])}
-            | {name: format_percent(row[key]) for key, name in metric_names.items()}
+            | {key: format_percent(row[key]) for key in metric_names}
             | {"faces": row["n"]}
             for row in scores
         ]
     )
-    st.dataframe(rows, hide_index=True, key="runs_classes_table")
-    run_table.show_downloads(chart, table, "by-expression", "runs_classes_save")
+    column_names = {"expression": _("expression"), **metric_names, "faces": _("faces")}
+    st.dataframe(rows, hide_index=True, key="runs_classes_table", column_config=column_names)
+    run_table.show_downloads(chart, table, file_stem="by-expression", key="runs_classes_save")
 
 
 def show_calibration(preds: Predictions) -> None:
@@ -123,32 +135,36 @@ def show_calibration(preds: Predictions) -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         chart = charts.plot_reliability_diagram(table)
-        components.show_chart(chart, key="runs_reliability", alt_text="Accuracy by confidence")
-        run_table.show_downloads(chart, table, "calibration", "runs_reliability_save")
+        components.show_chart(chart, key="runs_reliability", alt_text=_("Accuracy by confidence"))
+        run_table.show_downloads(chart, table, file_stem="calibration", key="runs_reliability_save")
     with right:
         ece = preds.ece()
         st.metric(
-            "Calibration error (ECE)",
-            f"{ece * 100:.1f} points",
+            _("Calibration error (ECE)"),
+            _("{points:.1f} points").format(points=ece * 100),
             border=True,
-            help=("Mean gap between confidence and accuracy; 0 is perfect."),
+            help=_("Mean gap between confidence and accuracy; 0 is perfect."),
         )
         counts = table["n"].to_numpy(dtype=float)
         mean_confidence = float((table["confidence"].to_numpy(dtype=float) * counts).sum() / max(1.0, counts.sum()))
-        verdict = "overconfident" if mean_confidence > preds.accuracy() else "underconfident"
-        st.write(
-            f"Mean confidence {format_percent(mean_confidence)}, accuracy {format_percent(preds.accuracy())}: "
-            f"{verdict}. "
-            "Above the dashed line the model is underconfident, below it overconfident."
+        verdict = (
+            _("Mean confidence {confidence}, accuracy {accuracy}: overconfident.")
+            if mean_confidence > preds.accuracy()
+            else _("Mean confidence {confidence}, accuracy {accuracy}: underconfident.")
         )
+        explanation = _("Above the dashed line the model is underconfident, below it overconfident.")
+        accuracy = format_percent(preds.accuracy())
+        st.write(f"{verdict.format(confidence=format_percent(mean_confidence), accuracy=accuracy)} {explanation}")
 
 
 def show_misclassifications(run: RunSummary, preds: Predictions) -> None:
     """Show the wrong predictions with the highest scores."""
     mistakes = preds.misclassifications(MAX_FACES)
     if not mistakes:
-        st.write("No wrong prediction.")
+        st.write(_("No wrong prediction."))
         return
-    st.write("The most confident wrong predictions.")
+    st.write(_("The most confident wrong predictions."))
     predicted = preds.probabilities.argmax(1).astype(np.int8)
-    show_faces(run, preds, [mistake.index for mistake in mistakes], f"runs_mistake_{run.folder.name}", predicted)
+    show_faces(
+        run, preds, [mistake.index for mistake in mistakes], key=f"runs_mistake_{run.folder.name}", predicted=predicted
+    )

@@ -18,6 +18,7 @@ from emotion.training.classifier.config import TrainingPlan
 from emotion.training.classifier.networks.zoo import list_architectures
 from emotion.training.run_listing import RunSummary
 from emotion.training.runs.predictions import Predictions
+from emotion.translation.messages import gettext as _
 from emotion.ui import components, messages
 from emotion.ui.runs import run_table
 
@@ -48,27 +49,27 @@ def _show_uses(name: str, run: RunSummary, preds: Predictions | None, fill_form:
         _show_install(run)
     for model in (run.folder,) if run.source_run else run.installed_models:
         _show_remove(model)
-    with messages.error_box("these settings"):
+    with messages.error_box(_("these settings")):
         _show_repeat(run, fill_form)
-    with st.popover("Download", icon=":material/download:"):
+    with st.popover(_("Download"), icon=":material/download:"):
         _show_downloads(name, run, preds)
 
 
 def _show_install(run: RunSummary) -> None:
     """Offer to copy the run to the models, where all pages find it."""
-    with st.popover("Use this model", icon=":material/check_circle:"):
-        st.text_input("Name", run.folder.name, max_chars=60, key=f"runs_name_{run.folder.name}")
+    with st.popover(_("Use this model"), icon=":material/check_circle:"):
+        st.text_input(_("Name"), run.folder.name, max_chars=60, key=f"runs_name_{run.folder.name}")
         st.toggle(
-            "Make default for everyone",
+            _("Make default for everyone"),
             key=f"runs_default_{run.folder.name}",
-            help="The app begins with this classifier, for everybody. Otherwise it can be chosen in the sidebar.",
+            help=_("The app begins with this classifier, for everybody. Otherwise it can be chosen in the sidebar."),
         )
         st.toggle(
-            "Replace a model of this name",
+            _("Replace a model of this name"),
             key=f"runs_replace_{run.folder.name}",
-            help="If this name belongs to a model made from a run, this run takes its place. Built-in models stay.",
+            help=_("If this name belongs to a model made from a run, this run takes its place. Built-in models stay."),
         )
-        st.button("Use", key=f"runs_use_{run.folder.name}", on_click=_on_install, args=(run,))
+        st.button(_("Use"), key=f"runs_use_{run.folder.name}", on_click=_on_install, args=(run,))
 
 
 def _on_install(run: RunSummary) -> None:
@@ -81,20 +82,23 @@ def _on_install(run: RunSummary) -> None:
         state["runs_error"] = str(error)
         return
     state["side_classifier"] = bundle.name
-    state["runs_message"] = f"All pages use {bundle.name} now; the sidebar has the others."
+    state["runs_message"] = _("All pages use {name}; the sidebar has the others.").format(name=bundle.name)
 
 
 def _show_remove(model_folder: Path) -> None:
     """Offer to remove a model that was copied from a run."""
     with st.popover(
-        f"Remove {messages.escape_markdown(model_folder.name)} from the models", icon=":material/remove_circle:"
+        _("Remove {name} from the models").format(name=messages.escape_markdown(model_folder.name)),
+        icon=":material/remove_circle:",
     ):
         st.write(
-            "All pages stop using this model, and the built-in default takes its place where it was chosen. "
-            "Its run stays, if it still exists."
+            _(
+                "All pages stop using this model, and the built-in default takes its place where it was "
+                "chosen. Its run stays, if it still exists."
+            )
         )
         st.button(
-            "Remove this model", key=f"runs_remove_{model_folder.name}", on_click=_on_remove, args=(model_folder,)
+            _("Remove this model"), key=f"runs_remove_{model_folder.name}", on_click=_on_remove, args=(model_folder,)
         )
 
 
@@ -106,7 +110,7 @@ def _on_remove(model_folder: Path) -> None:
         return
     if state.get("side_classifier") == model_folder.name:
         del state["side_classifier"]
-    state["runs_message"] = f"{model_folder.name} was removed from the models."
+    state["runs_message"] = _("{name} was removed from the models.").format(name=model_folder.name)
 
 
 def _show_repeat(run: RunSummary, fill_form: FillForm) -> None:
@@ -119,7 +123,7 @@ def _show_repeat(run: RunSummary, fill_form: FillForm) -> None:
     except EmotionError as error:
         reason = str(error)
     clicked = st.button(
-        "Repeat",
+        _("Repeat"),
         icon=":material/replay:",
         key=f"runs_repeat_{run.folder.name}",
         disabled=plan is None,
@@ -138,17 +142,17 @@ def _show_downloads(name: str, run: RunSummary, preds: Predictions | None) -> No
 
     rows = run_table.load_history(run)
     history = pd.DataFrame([{name: float(cell or "nan") for name, cell in row.items()} for row in rows])
-    show_download("Card (Markdown)", lambda: tables.format_run_card(name, run, preds), "-card.md")
-    show_download("Settings (JSON)", json.dumps(dict(run.config), indent=2), "-settings.json")
+    show_download(_("Card (Markdown)"), lambda: tables.format_run_card(name, run, preds), suffix="-card.md")
+    show_download(_("Settings (JSON)"), json.dumps(dict(run.config), indent=2), suffix="-settings.json")
     if len(history):
-        show_download("History (CSV)", results_tables.to_csv(history), "-history.csv")
+        show_download(_("History (CSV)"), results_tables.to_csv(history), suffix="-history.csv")
 
 
 def _show_delete(run: RunSummary) -> None:
     """Offer to delete the run."""
-    with st.popover("Delete", icon=":material/delete:"):
-        st.write("Deletes this run with all that it learned. A copy among the models stays. This cannot be undone.")
-        st.button("Delete for good", key=f"runs_delete_{run.folder.name}", on_click=_on_delete, args=(run,))
+    with st.popover(_("Delete"), icon=":material/delete:"):
+        st.write(_("Deletes this run with all that it learned. A copy among the models stays. This cannot be undone."))
+        st.button(_("Delete for good"), key=f"runs_delete_{run.folder.name}", on_click=_on_delete, args=(run,))
 
 
 def _on_delete(run: RunSummary) -> None:

@@ -19,6 +19,8 @@ from emotion.training.runs.folder import REPORT_FILE
 from emotion.training.runs.predictions import ROBUSTNESS_FILE, Predictions
 from emotion.training.runs.tracked_examples import EXAMPLES_FILE
 from emotion.training.tables import CurveMetric
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop, ngettext
 from emotion.ui import components, messages, models
 from emotion.ui.runs import detectors as training_detectors
 from emotion.ui.runs import end_to_end, predictions, run_actions, run_table
@@ -34,56 +36,59 @@ def show_run(name: str, run: RunSummary, fill_form: FillForm) -> None:
     st.subheader(messages.escape_markdown(name), anchor=False)
     st.caption(messages.escape_markdown(_format_summary(run)))
     if run.is_active:
-        st.info("It is running: the Training page shows its progress.", icon=":material/school:")
+        st.info(_("It is running: the Training page shows its progress."), icon=":material/school:")
     if run.error:
         st.warning(messages.escape_markdown(run.error), icon=":material/info:")
     if run.is_damaged:
         run_actions.show_actions(name, run, None, fill_form)
         return
     preds: Predictions | None = None
-    with messages.error_box("the predictions of this run"):
+    with messages.error_box(_("the predictions of this run")):
         preds = predictions.load_predictions(run)
     run_actions.show_actions(name, run, preds, fill_form)
     views = _make_views(name, run, preds)
     view = st.segmented_control(
-        "View",
+        _("View"),
         list(views),
         default=next(iter(views)),
         required=True,
+        format_func=_,
         key=f"runs_part_{'-'.join(views)}",
         label_visibility="collapsed",
     )
     run_table.run_fragment(views[view or next(iter(views))])
     if preds is None and run.kind == "classifier":
         st.caption(
-            "Its predictions were not saved; `emotion classifier evaluate RUN --data DATA --save-predictions` "
-            "writes them, for the confusion matrix, the mistakes and more."
+            _(
+                "Its predictions were not saved; `emotion classifier evaluate RUN --data DATA "
+                "--save-predictions` writes them, for the confusion matrix, the mistakes and more."
+            )
         )
 
 
 def _make_views(name: str, run: RunSummary, preds: Predictions | None) -> Mapping[str, Callable[[], object]]:
-    """Map the title of each view that the files of a run allow to the function that draws it."""
+    """Map the English title of each view that the files of a run allow to the function that draws it."""
     report = read_json_or_empty(run.folder / REPORT_FILE)
     detectors = report.get("detectors")
     views: dict[str, Callable[[], object]] = {}
     if isinstance(detectors, list) and detectors:
-        views["Comparison"] = lambda: training_detectors.show_detector_comparison(detectors)
-    views["Training history"] = lambda: _show_training(run)
+        views[gettext_noop("Comparison")] = lambda: training_detectors.show_detector_comparison(detectors)
+    views[gettext_noop("Training history")] = lambda: _show_training(run)
     if preds is not None:
         views |= {
-            "Confusion": lambda: predictions.show_confusion(run, preds),
-            "By expression": lambda: predictions.show_per_class_metrics(preds),
-            "Calibration": lambda: predictions.show_calibration(preds),
-            "Mistakes": lambda: predictions.show_misclassifications(run, preds),
+            gettext_noop("Confusion"): lambda: predictions.show_confusion(run, preds),
+            gettext_noop("By expression"): lambda: predictions.show_per_class_metrics(preds),
+            gettext_noop("Calibration"): lambda: predictions.show_calibration(preds),
+            gettext_noop("Mistakes"): lambda: predictions.show_misclassifications(run, preds),
         }
     results = report.get("end_to_end")
     if isinstance(results, list) and results:
-        views["End-to-end accuracy"] = lambda: end_to_end.show_end_to_end(results)
+        views[gettext_noop("End-to-end accuracy")] = lambda: end_to_end.show_end_to_end(results)
     if (run.folder / ROBUSTNESS_FILE).is_file():
-        views["Robustness"] = lambda: run_table.show_robustness({name: run})
+        views[gettext_noop("Robustness")] = lambda: run_table.show_robustness({name: run})
     class_names = _get_class_names(run, preds)
     if (run.folder / EXAMPLES_FILE).is_file() and class_names:
-        views["Examples"] = lambda: show_tracked_examples(run.folder, class_names, "runs_examples")
+        views[gettext_noop("Examples")] = lambda: show_tracked_examples(run.folder, class_names, key="runs_examples")
     return views
 
 
@@ -97,13 +102,15 @@ def _format_summary(run: RunSummary) -> str:
     created = datetime.fromtimestamp(run.created, UTC).date().isoformat() if run.created else ""
     created = str(read_json_or_empty(run.folder / CARD_FILE).get("created") or created)[:10]
     onnx_path = run.folder / "model.onnx"
+    minutes, accuracy = round(run.train_minutes), formatting.format_accuracy(run.best_accuracy)
+    trained = ngettext("trained for {count} minute", "trained for {count} minutes", minutes)
     parts = [
-        f"created {created}" if created else "",
-        run.state if run.state != "done" else "",
+        _("created {date}").format(date=created) if created else "",
+        tables.describe_state(run.state) if run.state != "done" else "",
         f"{onnx_path.stat().st_size / 1e6:.1f} MB" if onnx_path.is_file() else "",
-        f"{tables.format_epochs(run)} epochs" if run.epochs else "",
-        f"trained for {run.train_minutes:.0f} minutes" if run.train_minutes >= 1 else "",
-        f"validation accuracy {formatting.format_accuracy(run.best_accuracy)}" if run.best_accuracy else "",
+        _("{epochs} epochs").format(epochs=tables.format_epochs(run)) if run.epochs else "",
+        trained.format(count=minutes) if minutes else "",
+        _("validation accuracy {accuracy}").format(accuracy=accuracy) if run.best_accuracy else "",
     ]
     return " · ".join(filter(None, parts))
 
@@ -121,7 +128,7 @@ def _show_curves(rows: tables.Rows) -> None:
     per_head = detector_tables.history_table(rows)  # empty for a network with a single head
     if not per_head.empty:
         components.show_chart(
-            charts.plot_accuracy_history(per_head), key="runs_learning", alt_text="Accuracy of each head by epoch"
+            charts.plot_accuracy_history(per_head), key="runs_learning", alt_text=_("Accuracy of each head by epoch")
         )
         return
     curves: dict[CurveMetric, pd.DataFrame] = {
@@ -129,12 +136,14 @@ def _show_curves(rows: tables.Rows) -> None:
     }
     for metric, table in curves.items():
         if len(table):
-            title = CURVE_TITLES[metric]
+            title = _(CURVE_TITLES[metric])
             st.markdown(f"##### {title}", anchors=False)
             chart = charts.plot_training_curve(table, as_percent=metric == "accuracy")
-            components.show_chart(chart, key=f"runs_learning_{metric}", alt_text=f"{title} by epoch")
+            components.show_chart(
+                chart, key=f"runs_learning_{metric}", alt_text=_("{metric} by epoch").format(metric=title)
+            )
     if not any(map(len, curves.values())):
-        st.write("There is no history of its epochs, or none yet.")
+        st.write(_("There is no history of its epochs, or none yet."))
 
 
 def _show_test_scores(run: RunSummary) -> None:
@@ -142,7 +151,7 @@ def _show_test_scores(run: RunSummary) -> None:
     card = read_json_or_empty(run.folder / CARD_FILE)
     if run.kind != "classifier" or not card or not run.has_model:  # a card without a network is not valid
         return
-    with messages.error_box("the scores of this run"):
+    with messages.error_box(_("the scores of this run")):
         bundle = ModelBundle(
             run.folder, parse_card(run.folder / CARD_FILE, card)
         )  # not verified: the weights may be missing, the scores are not
@@ -153,6 +162,6 @@ def _show_test_scores(run: RunSummary) -> None:
                 models.describe_head(bundle, head),
                 f"{scores['accuracy'] * 100:.1f}%",
                 border=True,
-                help="Share of correct predictions. The test faces were used once, after training.",
+                help=_("Share of correct predictions. The test faces were used once, after training."),
             )
-            st.caption(f"95% CI: {low} to {high}%, {scores['n']:,} faces.")
+            st.caption(_("95% CI: {low} to {high}%, {count:,} faces.").format(low=low, high=high, count=scores["n"]))

@@ -14,6 +14,7 @@ import streamlit as st
 
 from emotion import charts
 from emotion.errors import JobError
+from emotion.formatting import format_list
 from emotion.model_store import store
 from emotion.results import tables as results_tables
 from emotion.storage import read_json
@@ -21,24 +22,28 @@ from emotion.training import manager, prediction_tables, run_listing, tables
 from emotion.training.run_listing import RunSummary
 from emotion.training.runs.folder import HISTORY_FILE, read_history
 from emotion.training.runs.predictions import ROBUSTNESS_FILE
+from emotion.training.sweep.tables import describe_setting
 from emotion.training.tables import CurveMetric, Rows
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop, pgettext
 from emotion.ui import components, messages, session
 
 RunsByName = Mapping[str, RunSummary]
 SELECTED_KEY: Final = "selected_runs"  # session state: folders of the runs that the page shows
 _CORRUPTION_NAMES: Final = {
-    "blur": "Blur",
-    "brightness": "Brightness",
-    "rotation": "Rotation",
-    "occlusion": "Occlusion",
-    "downscale": "Small",
-    "noise": "Noise",
+    "blur": gettext_noop("Blur"),
+    "brightness": gettext_noop("Brightness"),
+    "rotation": gettext_noop("Rotation"),
+    "occlusion": gettext_noop("Occlusion"),
+    "downscale": gettext_noop("Downscaled"),
+    "noise": gettext_noop("Noise"),
 }
-CURVE_TITLES: Final[Mapping[CurveMetric, str]] = {"accuracy": "Accuracy", "loss": "Loss"}
+# English, and translated where they are shown.
+CURVE_TITLES: Final[Mapping[CurveMetric, str]] = {"accuracy": gettext_noop("Accuracy"), "loss": gettext_noop("Loss")}
 _METRICS: Final[Mapping[str, CurveMetric]] = {
     "Accuracy": "accuracy",
     "Loss": "loss",
-    "Learning rate": "learning_rate",
+    gettext_noop("Learning rate"): "learning_rate",
 }
 _ROW_PX: Final = 35  # height of a row of a Streamlit table
 _BORDER_PX: Final = 3
@@ -83,7 +88,9 @@ def choose_runs(runs: RunsByName) -> dict[str, RunSummary]:
 
     table = tables.runs_table(runs, find_current_run(runs))
     st.dataframe(
-        table.assign(accuracy=100 * table["accuracy"]),
+        table.assign(
+            accuracy=100 * table["accuracy"], state=[tables.describe_state(run.state) for run in runs.values()]
+        ),
         hide_index=True,
         key=key,
         on_select=on_select,
@@ -92,22 +99,24 @@ def choose_runs(runs: RunsByName) -> dict[str, RunSummary]:
         placeholder="",
         height=_ROW_PX * (1 + min(_MAX_VISIBLE_ROWS, max(1, len(runs)))) + _BORDER_PX,
         column_config={
-            "in_use": st.column_config.TextColumn("", help="★: the model in use.", width=30),
+            "in_use": st.column_config.TextColumn("", help=_("★: the model in use."), width=30),
             "accuracy": st.column_config.ProgressColumn(
-                "accuracy",
+                _("accuracy"),
                 format="%.1f%%",
                 min_value=0,
                 max_value=100,
                 width=104,
-                help="Accuracy on the validation faces, in the best epoch. Fewer labels are easier.",
+                help=_("Accuracy on the validation faces, in the best epoch. Fewer labels are easier."),
             ),
             # Widths with which all columns fit into 1280 pixels, unless a name is long.
-            "labels": st.column_config.TextColumn(width=86),
-            "best_epoch": st.column_config.NumberColumn("best epoch", width=74),
-            "epochs": st.column_config.TextColumn(width=60),
-            "state": st.column_config.TextColumn(width=56),
-            "train_minutes": st.column_config.NumberColumn("minutes", width=60),
-            "created": st.column_config.DateColumn(width=84),
+            "run": _("run"),
+            "network": _("network"),
+            "labels": st.column_config.TextColumn(_("labels"), width=86),
+            "best_epoch": st.column_config.NumberColumn(pgettext("narrow column", "best epoch"), width=74),
+            "epochs": st.column_config.TextColumn(_("epochs"), width=60),
+            "state": st.column_config.TextColumn(pgettext("narrow column", "state"), width=56),
+            "train_minutes": st.column_config.NumberColumn(_("minutes"), width=60),
+            "created": st.column_config.DateColumn(_("created"), width=84),
         },
     )
     return {names[i]: runs[names[i]] for i in rows} or _get_default_runs(runs)
@@ -155,7 +164,7 @@ def _load_history(folder: str, mtime_ns: int, size: int) -> list[dict[str, str]]
 @st.fragment
 def run_fragment(draw: Callable[[], object]) -> None:
     """Draw a part of the page that reruns alone."""
-    with messages.error_box("this part of the page"):  # a rerun of the fragment is outside the box of the page
+    with messages.error_box(_("this part of the page")):  # a rerun of the fragment is outside the box of the page
         draw()
 
 
@@ -165,42 +174,60 @@ def run_fragment(draw: Callable[[], object]) -> None:
 def show_comparison(runs: RunsByName) -> None:
     """Show the curves of the runs, and the settings that differ."""
     if len(runs) > _MAX_CURVES:
-        st.caption(f"The first {_MAX_CURVES} of {len(runs)} selected runs are drawn.")
+        st.caption(
+            _("The first {num_shown} of {count} selected runs are drawn.").format(
+                num_shown=_MAX_CURVES, count=len(runs)
+            )
+        )
     drawn = dict(list(runs.items())[:_MAX_CURVES])
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        title = st.segmented_control("Curve", list(_METRICS), default="Accuracy", required=True, key="runs_measure")
+        title = st.segmented_control(
+            _("Curve"), list(_METRICS), default="Accuracy", required=True, format_func=_, key="runs_measure"
+        )
         smoothing = st.slider(
-            "Smoothing",
+            _("Smoothing"),
             0.0,
             0.95,
             0.0,
             0.05,
             key="runs_smoothing",
             width=220,
-            help="0 shows what was measured. Above it each point is a mean with the ones before it.",
+            help=_("0 shows what was measured. Above it each point is a mean with the ones before it."),
         )
-        log = st.toggle("Logarithmic", key="runs_log", help="Equal distances for equal factors.")
+        log = st.toggle(_("Logarithmic"), key="runs_log", help=_("Equal distances for equal factors."))
     metric = _METRICS[title or "Accuracy"]
     table = tables.curves_table({name: load_history(run) for name, run in drawn.items()}, metric, smoothing)
     if table.empty:
-        st.write("None of these runs has recorded this metric.")
+        st.write(_("None of these runs has recorded this metric."))
     else:
         chart = charts.plot_run_curves(
             table, as_percent=metric == "accuracy", log_scale=log and bool((table["value"] > 0).all())
         )
-        components.show_chart(chart, key="runs_curves", alt_text=f"{title} by epoch of {', '.join(drawn)}")
-        st.caption(
-            "Full lines: validation; dashed: training; a ring: the best epoch. Drag moves, Ctrl with the "
-            "wheel zooms, a double click goes back; click a name to isolate that run."
+        components.show_chart(
+            chart,
+            key="runs_curves",
+            alt_text=_("{metric} by epoch of {names}").format(metric=_(title or "Accuracy"), names=format_list(drawn)),
         )
-        show_downloads(chart, table, "curves", "runs_curves_save")
+        st.caption(
+            _(
+                "Full lines: validation; dashed: training; a ring: the best epoch. Drag moves, Ctrl with "
+                "the wheel zooms, a double click goes back; click a name to isolate that run."
+            )
+        )
+        show_downloads(chart, table, file_stem="curves", key="runs_curves_save")
     # Some configurations lack the network; the card has it.
     settings = tables.diff_settings({name: {"network": run.network, **run.config} for name, run in runs.items()})
-    st.markdown("##### Settings that differ", anchors=False)
+    st.markdown("##### " + _("Settings that differ"), anchors=False)
     if settings.empty:
-        st.write("None that these runs recorded.")
+        st.write(_("None that these runs recorded."))
     else:
-        st.dataframe(settings, hide_index=True, key="runs_differences")
+        settings = settings.replace({"yes": _("yes"), "no": _("no"), "none": _("none")})
+        st.dataframe(
+            settings.assign(setting=settings["setting"].map(describe_setting)),
+            hide_index=True,
+            key="runs_differences",
+            column_config={"setting": _("setting")},
+        )
 
 
 def _read_robustness(run: RunSummary) -> dict[str, Any] | None:
@@ -217,24 +244,27 @@ def show_robustness(runs: RunsByName) -> None:
     if missing:
         st.caption(
             messages.escape_markdown(
-                f"Not measured for {', '.join(missing)}; run emotion classifier evaluate RUN --data DATA --robustness."
+                _("Not measured for {names}; run emotion classifier evaluate RUN --data DATA --robustness.").format(
+                    names=format_list(missing)
+                )
             )
         )
     columns = st.columns(2, gap="large")
     corruptions = list(dict.fromkeys(table["corruption"]))
     for i, corruption in enumerate(corruptions):
         rows = pd.DataFrame(table[table["corruption"] == corruption])
-        title = _CORRUPTION_NAMES.get(str(corruption), str(corruption))
+        title = _(_CORRUPTION_NAMES.get(str(corruption), str(corruption)))
         with columns[i % 2]:
             st.markdown(f"##### {messages.escape_markdown(title)}", anchors=False)
             unit = str(rows["unit"].iloc[0])
+            unit = _(unit) if unit else ""
             components.show_chart(
                 charts.plot_robustness(rows, unit),
                 key=f"runs_robustness_{corruption}",
-                alt_text=f"{title} images, accuracy by {unit}",
+                alt_text=_("{corruption}: accuracy by {unit}").format(corruption=title, unit=unit),
             )
     if corruptions:
-        show_table_download(table, "robustness", "runs_robustness_save")
+        show_table_download(table, file_stem="robustness", key="runs_robustness_save")
 
 
 # ------------------------------------------------------------------ downloads
@@ -248,7 +278,7 @@ def show_downloads(chart: alt.Chart | alt.LayerChart, table: pd.DataFrame, file_
             components.download_button(
                 kind.upper(), partial(charts.export_chart, chart, kind), f"{file_stem}.{kind}", f"{key}_{kind}"
             )
-        show_table_download(table, file_stem, key)
+        show_table_download(table, file_stem=file_stem, key=key)
 
 
 def show_table_download(table: pd.DataFrame, file_stem: str, key: str) -> None:

@@ -19,13 +19,15 @@ from emotion.training.sweep import tables
 from emotion.training.sweep.manager import SweepSummary
 from emotion.training.sweep.records import SweepRecord
 from emotion.training.sweep.space import Dimension, Range
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop, ngettext
 from emotion.ui import components, messages
 from emotion.ui.runs import run_detail
 from emotion.ui.runs.run_actions import FillForm
 
 VIEW_KEY: Final = "runs_or_sweeps"
-RUNS_VIEW: Final = "Runs"
-SWEEPS_VIEW: Final = "Sweeps"
+RUNS_VIEW: Final = gettext_noop("Runs")
+SWEEPS_VIEW: Final = gettext_noop("Sweeps")
 _SELECTED_KEY: Final = "selected_sweep"  # session state: the folder of the sweep that the page shows
 
 state = st.session_state
@@ -47,10 +49,10 @@ def show_sweeps(listed: Sequence[SweepSummary], fill_form: FillForm) -> None:
     if state.get(_SELECTED_KEY) not in by_folder:
         state.pop(_SELECTED_KEY, None)
     folder = st.selectbox(
-        "Sweep",
+        _("Sweep"),
         list(by_folder),
         key=_SELECTED_KEY,
-        format_func=lambda path: by_folder[path].name + (" (included)" if by_folder[path].is_builtin else ""),
+        format_func=lambda path: _format_name(by_folder[path]),
         width=420,
     )
     sweep = by_folder[folder]
@@ -62,30 +64,36 @@ def show_sweeps(listed: Sequence[SweepSummary], fill_form: FillForm) -> None:
         _show_delete(sweep)
 
 
+def _format_name(sweep: SweepSummary) -> str:
+    return _("{name} (included)").format(name=sweep.name) if sweep.is_builtin else sweep.name
+
+
 def _show_record(sweep: SweepSummary, record: SweepRecord, fill_form: FillForm) -> None:
     _show_metrics(sweep, record)
     table = tables.best_so_far_table(record)
     if table.empty:
-        st.write("No trial has a whole epoch yet.")
+        st.write(_("No trial has a whole epoch yet."))
         return
-    st.markdown("##### Settings and accuracy", anchors=False)
+    st.markdown("##### " + _("Settings and accuracy"), anchors=False)
     chart = charts.plot_parallel_coordinates(tables.coordinates_table(record), tables.axis_ends_table(record))
     components.show_chart(
         chart,
         key="sweep_coordinates",
-        alt_text="A line for each trial across the axes of its settings and its accuracy",
+        alt_text=_("A line for each trial across the axes of its settings and its accuracy"),
     )
-    st.caption("Each line is a trial. Point at it for its values.")
+    st.caption(_("Each line is a trial. Point at it for its values."))
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("##### Best so far", anchors=False)
+        st.markdown("##### " + _("Best so far"), anchors=False)
         baseline = record.baseline
         best_chart = charts.plot_best_so_far(table, baseline.best_accuracy if baseline else None)
-        components.show_chart(best_chart, key="sweep_best", alt_text="Accuracy of each trial, and the best one so far")
-        st.caption("Dashed: the settings as they were given.")
+        components.show_chart(
+            best_chart, key="sweep_best", alt_text=_("Accuracy of each trial, and the best one so far")
+        )
+        st.caption(_("Dashed: the settings as they were given."))
     with right:
         _show_importance(record)
-    st.markdown("##### Trials", anchors=False)
+    st.markdown("##### " + _("Trials"), anchors=False)
     _show_trials(sweep, record, fill_form)
 
 
@@ -93,53 +101,66 @@ def _show_metrics(sweep: SweepSummary, record: SweepRecord) -> None:
     best, baseline, plan = record.best_trial, record.baseline, record.request.plan
     given, reached = (trial.best_accuracy if trial else None for trial in (baseline, best))
     columns = st.columns(3)
-    columns[0].metric("Settings as given", format_accuracy(given) or "–", border=True, help="Trial 0.")
+    columns[0].metric(_("Settings as given"), format_accuracy(given) or "–", border=True, help=_("Trial 0."))
     columns[1].metric(
-        f"Best, trial {best.number}" if best else "Best",
+        _("Best, trial {number}").format(number=best.number) if best else _("Best"),
         format_accuracy(reached) or "–",
-        f"{100 * (reached - given):+.1f} points" if reached is not None and given is not None else None,
+        _("{points:+.1f} points").format(points=100 * (reached - given))
+        if reached is not None and given is not None
+        else None,
         border=True,
-        help="It was chosen on the validation faces, which makes it look a little better than it is.",
+        help=_("It was chosen on the validation faces, which makes it look a little better than it is."),
     )
-    columns[2].metric("Trials", f"{record.num_finished} of {record.request.num_trials}", border=True)
+    progress = _("{num_finished} of {count}").format(num_finished=record.num_finished, count=record.request.num_trials)
+    columns[2].metric(_("Trials"), progress, border=True)
     st.caption(
         messages.escape_markdown(
-            f"{plan.get('network')} on {Path(str(plan.get('data'))).name}, at most {plan.get('epochs')} epochs; "
-            "accuracy on the validation split, in the best epoch of each trial."
+            _(
+                "{network} on {dataset}, at most {epochs} epochs; accuracy on the validation split, in the best "
+                "epoch of each trial."
+            ).format(network=plan.get("network"), dataset=Path(str(plan.get("data"))).name, epochs=plan.get("epochs"))
         )
     )
     if sweep.is_active:
-        st.info("It is running: the Training page shows its progress.", icon=":material/school:")
+        st.info(_("It is running: the Training page shows its progress."), icon=":material/school:")
 
 
 def _show_importance(record: SweepRecord) -> None:
-    st.markdown("##### What matters", anchors=False)
+    st.markdown("##### " + _("What matters"), anchors=False)
     if record.importance is None:
-        st.write("It is measured at the end, from at least four trials.")
+        st.write(_("It is measured at the end, from at least four trials."))
         return
     chart = charts.plot_importance(tables.importance_table(record))
-    components.show_chart(chart, key="sweep_importance", alt_text="Share of each setting in the differences")
-    epochs = "1 epoch" if record.importance.epoch == 1 else f"{record.importance.epoch} epochs"
-    st.caption(
-        f"Share of each setting in the differences between {record.importance.num_trials} trials after {epochs}, "
-        "which all of them reached (fANOVA)."
+    components.show_chart(chart, key="sweep_importance", alt_text=_("Share of each setting in the differences"))
+    text = ngettext(
+        "Share of each setting in the differences between {num_trials} trials after {epoch} epoch, which all of them "
+        "reached (fANOVA).",
+        "Share of each setting in the differences between {num_trials} trials after {epoch} epochs, which all of them "
+        "reached (fANOVA).",
+        record.importance.epoch,
     )
+    st.caption(text.format(num_trials=record.importance.num_trials, epoch=record.importance.epoch))
 
 
 def _show_trials(sweep: SweepSummary, record: SweepRecord, fill_form: FillForm) -> None:
     """Show the table of all trials, and the run of the selected one."""
     table = tables.trials_table(record)
     event = st.dataframe(
-        table.assign(accuracy=100 * table["accuracy"], state=table["state"].replace(tables.STATE_TITLES)),
+        table.assign(
+            accuracy=100 * table["accuracy"], state=[_(tables.STATE_TITLES[state]) for state in table["state"]]
+        ),
         hide_index=True,
         key=f"sweep_trials_{sweep.folder.name}",
         on_select="rerun",
         selection_mode="single-row",
         placeholder="",
         column_config={
-            "accuracy": st.column_config.ProgressColumn("accuracy", format="%.1f%%", min_value=0, max_value=100),
-            "best_epoch": st.column_config.NumberColumn("best epoch"),
-            "seconds": st.column_config.NumberColumn("seconds", format="%.0f"),
+            "accuracy": st.column_config.ProgressColumn(_("accuracy"), format="%.1f%%", min_value=0, max_value=100),
+            "trial": _("trial"),
+            "state": _("state"),
+            "epochs": _("epochs"),
+            "best_epoch": st.column_config.NumberColumn(_("best epoch")),
+            "seconds": st.column_config.NumberColumn(_("seconds"), format="%.0f"),
             **{name: _make_column(name, dimension) for name, dimension in record.request.space.items()},
         },
     )
@@ -149,12 +170,13 @@ def _show_trials(sweep: SweepSummary, record: SweepRecord, fill_form: FillForm) 
     rows = event["selection"]["rows"]
     if not rows:
         if not sweep.is_builtin:
-            st.caption("Choose a trial in the table to look into its run.")
+            st.caption(_("Choose a trial in the table to look into its run."))
         return
     trial = record.trials[rows[0]]
     run = load_run(sweep.folder / trial.folder_name)
     if run is not None:
-        run_detail.show_run(f"{sweep.name}, trial {trial.number}", run, fill_form)
+        title = _("{sweep}, trial {number}").format(sweep=sweep.name, number=trial.number)
+        run_detail.show_run(title, run, fill_form)
     elif trial.error:
         st.warning(messages.escape_markdown(trial.error), icon=":material/info:")
 
@@ -168,9 +190,11 @@ def _make_column(name: str, dimension: Dimension) -> ColumnConfig:
 
 def _show_delete(sweep: SweepSummary) -> None:
     """Offer to delete a sweep."""
-    with st.popover("Delete this sweep", icon=":material/delete:"):
-        st.write("Deletes it with the runs of all its trials. Copies among the models stay. This cannot be undone.")
-        st.button("Delete for good", key=f"sweep_delete_{sweep.folder.name}", on_click=_on_delete, args=(sweep.folder,))
+    with st.popover(_("Delete this sweep"), icon=":material/delete:"):
+        st.write(_("Deletes it with the runs of all its trials. Copies among the models stay. This cannot be undone."))
+        st.button(
+            _("Delete for good"), key=f"sweep_delete_{sweep.folder.name}", on_click=_on_delete, args=(sweep.folder,)
+        )
     error = state.pop("runs_sweep_error", None)
     if error:
         st.error(messages.escape_markdown(error), icon=":material/error:")

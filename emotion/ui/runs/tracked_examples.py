@@ -10,10 +10,11 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from emotion import charts
-from emotion.expressions import get_style, symbol_and_name
+from emotion.expressions import get_style, symbol_and_name, translate_label
 from emotion.formatting import format_percent
 from emotion.training import prediction_tables
 from emotion.training.runs.tracked_examples import TrackedExamples
+from emotion.translation.messages import gettext as _
 from emotion.ui import components, messages
 from emotion.ui.runs.validation_faces import CORRECT_MARKS, FACE_PX, to_display_image
 
@@ -43,7 +44,7 @@ def show_tracked_examples(folder: Path, class_names: Sequence[str], key: str) ->
     components.show_thumbnails(
         thumbnails,
         key=f"{key}_strip",
-        label="The same faces after every epoch",
+        label=_("The same faces after every epoch"),
         side_px=FACE_PX,
         max_height_px=420,
         selection=components.Selection(selected, lambda number: state.update({key: number})),
@@ -53,13 +54,16 @@ def show_tracked_examples(folder: Path, class_names: Sequence[str], key: str) ->
     )
     true_label = class_names[int(examples.labels[selected - 1])]
     st.caption(
-        f"Predictions for face {selected}, labeled {messages.escape_markdown(symbol_and_name(true_label))}, "
-        "after each epoch:"
+        _("Predictions for face {number}, labeled {label}, after each epoch:").format(
+            number=selected, label=messages.escape_markdown(symbol_and_name(true_label))
+        )
     )
     components.show_chart(
         charts.plot_prediction_history(table),
         key=f"{key}_epochs",
-        alt_text=f"Predictions over the epochs; the face is labeled {true_label}",
+        alt_text=_("Predictions over the epochs; the face is labeled {label}").format(
+            label=translate_label(true_label)
+        ),
     )
     return True
 
@@ -73,6 +77,8 @@ def _make_example_thumbnail(
     return components.Thumbnail(
         to_display_image(face),
         caption,
-        f"predicted {predicted_label}, {score}; labeled {class_names[label]}",
+        _("predicted {predicted}, {percent}; labeled {label}").format(
+            predicted=translate_label(predicted_label), percent=score, label=translate_label(class_names[label])
+        ),
         get_style(predicted_label).color,
     )

@@ -17,12 +17,15 @@ from emotion.datasets.catalog import list_datasets
 from emotion.datasets.label_sets import get_label_set, map_labels
 from emotion.datasets.readers.loaders import load_dataset
 from emotion.errors import DataError, EmotionError
-from emotion.expressions import FERPLUS_LABELS, get_style, symbol_and_name
+from emotion.expressions import FERPLUS_LABELS, get_style, symbol_and_name, translate_label
 from emotion.recognition.anonymizer import pixelate_all
 from emotion.training import prediction_tables
 from emotion.training.run_listing import RunSummary
 from emotion.training.runs.predictions import Predictions
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
 from emotion.ui import components, messages, session
+from emotion.ui.streamlit_workarounds import translate_spinner
 
 MAX_FACES: Final = 60  # shown of a group of faces
 FACE_PX: Final = 72  # side of a thumbnail
@@ -47,26 +50,28 @@ def load_validation_faces(run: RunSummary, preds: Predictions) -> ValidationFace
             str(path), mtime_ns, str(run.config.get("label_set", "own")), preds.rows.tobytes(), preds
         )
     except OSError as error:
-        return f"Its faces cannot be shown: the data set cannot be read ({error.strerror})."
+        text = _("Its faces cannot be shown: the data set cannot be read ({reason}).")
+        return text.format(reason=error.strerror)
     except EmotionError as error:
-        return f"Its faces cannot be shown. {error}"
+        return _("Its faces cannot be shown. {reason}").format(reason=error)
 
 
 def _find_dataset_path(run: RunSummary) -> Path:
     """Find the data set of a run, by its path or else by its file name."""
     source = run.config.get("data")
     if not isinstance(source, str) or not source:
-        raise DataError("The configuration of the run names no data set.")
+        raise DataError(_("The configuration of the run names no data set."))
     path = Path(source)
     if path.exists():
         return path
     matches = [Path(info.path) for info in list_datasets().datasets if Path(info.path).name == path.name]
     if not matches:
-        raise DataError(f"Its data set {path.name} is not on this machine, or not where it was.")
+        text = _("Its data set {name} is not on this machine, or not where it was.")
+        raise DataError(text.format(name=path.name))
     return matches[0]
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the faces")
+@translate_spinner(st.cache_resource, gettext_noop("Reading the faces"), max_entries=4)
 def _load_validation_faces(
     path: str, mtime_ns: int, label_set_name: str, rows: bytes, _preds: Predictions
 ) -> ValidationFaces:
@@ -75,7 +80,8 @@ def _load_validation_faces(
     indices = np.searchsorted(mapped.rows, _preds.rows)
     has_all_rows = np.isin(_preds.rows, mapped.rows).all()
     if not has_all_rows or (mapped.data.labels[indices] != _preds.labels).any():
-        raise DataError(f"The data set {Path(path).name} was changed since this run was trained on it.")
+        text = _("The data set {name} was changed since this run was trained on it.")
+        raise DataError(text.format(name=Path(path).name))
     votes = None if dataset.votes is None else dataset.votes[_preds.rows]
     return ValidationFaces(dataset.images[_preds.rows].copy(), votes)  # a copy, so that the data set can be freed
 
@@ -104,7 +110,7 @@ def show_faces(
         return
     visible = list(indices)[:MAX_FACES]
     if len(visible) < len(indices):
-        st.caption(f"The first {len(visible)} of {len(indices)}.")
+        st.caption(_("The first {num_shown} of {count}.").format(num_shown=len(visible), count=len(indices)))
     thumbnails = [
         _make_thumbnail(faces.images[i], preds.class_names[predicted[i]], preds.class_names[preds.labels[i]])
         for i in visible
@@ -113,7 +119,7 @@ def show_faces(
     components.show_thumbnails(
         thumbnails,
         key=f"{key}_strip",
-        label="Faces",
+        label=_("Faces"),
         side_px=FACE_PX,
         max_height_px=420,
         selection=components.Selection(selected, lambda number: state.update({key: number})),
@@ -126,7 +132,9 @@ def _make_thumbnail(face: NDArray[np.uint8], predicted_label: str, true_label: s
     return components.Thumbnail(
         to_display_image(face),
         f"{CORRECT_MARKS[predicted_label == true_label]} {symbol_and_name(predicted_label)}",
-        f"predicted {predicted_label}, labeled {true_label}",
+        _("predicted {predicted}, labeled {label}").format(
+            predicted=translate_label(predicted_label), label=translate_label(true_label)
+        ),
         get_style(predicted_label).color,
     )
 
@@ -136,21 +144,33 @@ def _show_face(preds: Predictions, validation_faces: ValidationFaces, index: int
     left, right = st.columns([1, 2], gap="medium", vertical_alignment="center")
     true_label, predicted_label = (preds.class_names[i] for i in (preds.labels[index], predicted[index]))
     with left:
-        st.image(to_display_image(validation_faces.images[index]), width=150, alt=f"A face labeled {true_label}")
+        st.image(
+            to_display_image(validation_faces.images[index]),
+            width=150,
+            alt=_("A face labeled {label}").format(label=translate_label(true_label)),
+        )
     with right:
         lines = [
-            f"True: **{messages.escape_markdown(symbol_and_name(true_label))}** · "
-            f"Predicted: **{messages.escape_markdown(symbol_and_name(predicted_label))}**"
+            _("True: **{label}** · Predicted: **{predicted}**").format(
+                label=messages.escape_markdown(symbol_and_name(true_label)),
+                predicted=messages.escape_markdown(symbol_and_name(predicted_label)),
+            )
         ]
         votes = prediction_tables.format_votes(
             None if validation_faces.votes is None else validation_faces.votes[index], FERPLUS_LABELS
         )
-        lines += [f"FER+ votes: {messages.escape_markdown(votes)}."] if votes else []
+        lines += [_("FER+ votes: {votes}.").format(votes=messages.escape_markdown(votes))] if votes else []
         num_correct = int((preds.predicted[:, index] == preds.labels[index]).sum())
         if len(preds.epochs) > 1:
-            lines.append(f"Correct after {num_correct} of {len(preds.epochs)} epochs. Row {preds.rows[index]}.")
+            lines.append(
+                _("Correct after {num_correct} of {count} epochs. Row {row}.").format(
+                    num_correct=num_correct, count=len(preds.epochs), row=preds.rows[index]
+                )
+            )
         st.markdown("  \n".join(lines))
     table = pd.DataFrame({"expression": preds.class_names, "probability": preds.probabilities[index].astype(float)})
     components.show_chart(
-        charts.plot_scores(table), key="runs_face", alt_text=f"Scores of the best epoch for a face labeled {true_label}"
+        charts.plot_scores(table),
+        key="runs_face",
+        alt_text=_("Scores of the best epoch for a face labeled {label}").format(label=translate_label(true_label)),
     )

@@ -7,6 +7,7 @@ import streamlit as st
 
 from emotion.datasets.label_sets import LABEL_SETS
 from emotion.training.classifier.networks.zoo import ArchitectureInfo, list_architectures
+from emotion.translation.messages import gettext as _
 from emotion.ui import messages
 
 
@@ -14,7 +15,7 @@ def choose_architecture() -> ArchitectureInfo:
     """Choose a network; its card is shown below."""
     architectures = {info.name: info for info in list_architectures()}
     name = st.pills(
-        "Network",
+        _("Network"),
         list(architectures),
         default=next(iter(architectures)),
         required=True,
@@ -24,28 +25,42 @@ def choose_architecture() -> ArchitectureInfo:
     )
     architecture = architectures[name or next(iter(architectures))]
     with st.container(border=True):
-        st.markdown(f"**{messages.escape_markdown(architecture.title)}**")
+        st.markdown(f"**{messages.escape_markdown(_(architecture.title))}**")
         st.markdown(
-            f"{messages.escape_markdown(architecture.origin[:1].upper() + architecture.origin[1:])}.  \n"
-            f"Reported: {messages.escape_markdown(architecture.reported_accuracy)}.  \n"
-            f"{architecture.num_parameters:,} parameters; reads {architecture.input_size} x "
-            f"{architecture.input_size} pixels, {messages.escape_markdown(architecture.color_mode)}."
+            _(
+                "{origin}.  \nReported: {reported_accuracy}.  \n{num_parameters:,} parameters; reads "
+                "{input_size} x {input_size} pixels, {color_mode}."
+            ).format(
+                origin=messages.escape_markdown(_(architecture.origin)),
+                reported_accuracy=messages.escape_markdown(_(architecture.reported_accuracy)),
+                num_parameters=architecture.num_parameters,
+                input_size=architecture.input_size,
+                color_mode=messages.escape_markdown(_(architecture.color_mode)),
+            )
         )
         if architecture.pretrained_note:
-            st.caption(messages.escape_markdown(architecture.pretrained_note + "."))
-    with st.expander("All networks beside each other", icon=":material/table_rows:"):
+            st.caption(messages.escape_markdown(_(architecture.pretrained_note)))
+    with st.expander(_("All networks beside each other"), icon=":material/table_rows:"):
         st.dataframe(
             pd.DataFrame(
                 {
                     "network": list(architectures),
-                    "what it is": [info.title for info in architectures.values()],
-                    "reported": [info.reported_accuracy for info in architectures.values()],
+                    "what it is": [_(info.title) for info in architectures.values()],
+                    "reported": [_(info.reported_accuracy) for info in architectures.values()],
                     "parameters": [info.num_parameters for info in architectures.values()],
                     "reads": [f"{info.input_size} x {info.input_size}" for info in architectures.values()],
-                    "labels": [LABEL_SETS[info.label_set].title for info in architectures.values()],
+                    "labels": [_(LABEL_SETS[info.label_set].title) for info in architectures.values()],
                 }
             ),
             hide_index=True,
             key="train_networks",
+            column_config={
+                "network": _("network"),
+                "what it is": _("what it is"),
+                "reported": _("reported"),
+                "parameters": _("parameters"),
+                "reads": _("reads"),
+                "labels": _("labels"),
+            },
         )
     return architecture

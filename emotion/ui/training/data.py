@@ -13,12 +13,15 @@ import streamlit as st
 from emotion.datasets.catalog import DatasetInfo, get_dataset_info, list_datasets
 from emotion.datasets.label_sets import LABEL_SETS, LabelSet, default_label_set, native_label_set
 from emotion.errors import DataError, EmotionError
-from emotion.expressions import symbol_and_name
+from emotion.expressions import symbol_and_name, translate_label
+from emotion.formatting import format_list
 from emotion.training.classifier.networks.zoo import ArchitectureInfo
 from emotion.training.preflight import check_dataset
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop, ngettext
 from emotion.ui import messages
 
-CUSTOM_PATH: Final = "Another path"
+CUSTOM_PATH: Final = gettext_noop("Another path")
 
 state = st.session_state
 
@@ -48,10 +51,10 @@ def choose_dataset(architecture: ArchitectureInfo, errors: list[str]) -> Dataset
     state[path_key] = path
     default = default_label_set(architecture.label_set, info.labels) if info else architecture.label_set
     label_set = st.selectbox(
-        "Labels",
+        _("Labels"),
         names,
         key=key,
-        format_func=lambda name: LABEL_SETS[name].title,
+        format_func=lambda name: _(LABEL_SETS[name].title),
         index=0 if key in state else names.index(default),
     )
     st.caption(format_label_mapping(LABEL_SETS[label_set], info))
@@ -69,32 +72,36 @@ def _choose_path(errors: list[str]) -> tuple[str, str, DatasetInfo | None]:
         state.pop("train_data", None)
     largest = max(datasets.values(), key=lambda info: info.num_faces, default=None)
     selected = st.selectbox(
-        "Data set",
+        _("Data set"),
         options,
         key="train_data",
         index=options.index(str(largest.path) if largest else CUSTOM_PATH),
-        format_func=lambda path: (
-            f"{datasets[path].name} ({datasets[path].num_faces:,} faces)" if path in datasets else path
-        ),
+        format_func=lambda path: _format_dataset(datasets[path]) if path in datasets else _(path),
     )
     if selected != CUSTOM_PATH:
         return selected, "", datasets[selected]
     path = st.text_input(
-        "Path on this machine",
+        _("Path on this machine"),
         key="train_path",
-        placeholder="fer2013.csv, an .npz, or a folder train/happy/…",
-        help="FER-2013 is not part of this program. A set of your own photos can be made on the Data page.",
+        placeholder=_("fer2013.csv, an .npz or a folder train/happy/…"),
+        help=_("FER-2013 is not part of this program. A set of your own photos can be made on the Data page."),
     ).strip()
     info = None
     if path:
-        with collect_errors(errors), st.spinner("Looking into it"):
+        with collect_errors(errors), st.spinner(_("Looking into it")):
             info = get_dataset_info(Path(path))
-    ferplus_csv = st.text_input("FER+ votes (fer2013new.csv), where they lie apart", key="train_ferplus_csv").strip()
+    ferplus_csv = st.text_input(_("FER+ votes (fer2013new.csv), where they lie apart"), key="train_ferplus_csv").strip()
     if ferplus_csv:
         with collect_errors(errors):
             if not Path(ferplus_csv).is_file():
-                raise DataError(f"There is no {ferplus_csv}; give fer2013new.csv of FER+.")
+                raise DataError(_("There is no {path}; give fer2013new.csv of FER+.").format(path=ferplus_csv))
     return path, ferplus_csv, info
+
+
+def _format_dataset(info: DatasetInfo) -> str:
+    """Format a data set: "fer2013 (35,887 faces)"."""
+    text = ngettext("{name} ({count:,} face)", "{name} ({count:,} faces)", info.num_faces)
+    return text.format(name=info.name, count=info.num_faces)
 
 
 @contextmanager
@@ -115,13 +122,15 @@ def _list_label_sets(architecture: ArchitectureInfo, info: DatasetInfo | None) -
 def format_label_mapping(label_set: LabelSet, info: DatasetInfo | None) -> str:
     """Format which labels of a data set become which, and which are left out, as Markdown."""
     if label_set.is_vote_based:
-        return messages.escape_markdown(f"{label_set.description[:1].upper()}{label_set.description[1:]}.")
+        return messages.escape_markdown(_(label_set.description))
     labels = list(info.labels) if info else list(label_set.mapping)
     mapping = label_set.mapping or {label: label for label in labels}
     kept = [(label, mapping.get(label)) for label in labels if mapping.get(label)]
     dropped = [label for label in labels if not mapping.get(label)]
-    learned = ", ".join(
-        f"{symbol_and_name(str(new))}" if new == old else f"{old} → {symbol_and_name(str(new))}" for old, new in kept
+    learned = format_list(
+        symbol_and_name(str(new)) if new == old else f"{translate_label(old)} → {symbol_and_name(str(new))}"
+        for old, new in kept
     )
-    sentence = f"Labels: {learned}." if learned else "Labels: those of the data set."
-    return messages.escape_markdown(sentence + (f" Excluded: {', '.join(dropped)}." if dropped else ""))
+    sentence = _("Labels: {labels}.").format(labels=learned) if learned else _("Labels: those of the data set.")
+    excluded = _("Excluded: {labels}.").format(labels=format_list(map(translate_label, dropped))) if dropped else ""
+    return messages.escape_markdown(" ".join(filter(None, [sentence, excluded])))

@@ -9,6 +9,7 @@ import streamlit as st
 
 from emotion.datasets.catalog import list_datasets
 from emotion.training.classifier.config import TrainingPlan
+from emotion.translation.messages import gettext as _
 from emotion.ui import augmentation_controls, messages
 from emotion.ui.training import data, start, sweep_form
 from emotion.ui.training.architecture import choose_architecture
@@ -23,16 +24,16 @@ def show_form() -> None:
     errors: list[str] = []
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("##### Model", anchors=False)
+        st.markdown("##### " + _("Model"), anchors=False)
         architecture = choose_architecture()
     with right:
-        st.markdown("##### Data", anchors=False)
+        st.markdown("##### " + _("Data"), anchors=False)
         dataset = data.choose_dataset(architecture, errors)
-    st.markdown("##### Settings", anchors=False)
+    st.markdown("##### " + _("Settings"), anchors=False)
     plan = choose_plan(architecture, dataset, errors)
     if plan is None:
         return
-    with messages.error_box("the estimate"):
+    with messages.error_box(_("the estimate")):
         start.show_cost_estimate(plan, dataset.info)
     start.show_start(plan, errors)
     sweep_form.show_sweep_form(plan, dataset.info, errors)

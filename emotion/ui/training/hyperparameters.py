@@ -24,19 +24,21 @@ from emotion.training.classifier.config import (
 )
 from emotion.training.classifier.networks.zoo import ArchitectureInfo, list_architectures
 from emotion.training.preflight import check_teachers, max_batch_size
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
 from emotion.ui import augmentation_controls, messages
 from emotion.ui.augmentation_controls import with_default
 from emotion.ui.training.data import DatasetChoice, collect_errors
 
 WEIGHT_SOURCES: Final = {
-    "random": "Random",
-    "imagenet": "ImageNet (download)",
-    "file": "ImageNet (file)",
+    "random": gettext_noop("Random"),
+    "imagenet": gettext_noop("ImageNet (download)"),
+    "file": gettext_noop("ImageNet (file)"),
 }
 _SCHEDULE_NAMES: Final = {
-    "constant": "Constant",
-    "cosine": "Cosine decay",
-    "plateau": "Reduce on plateau",
+    "constant": gettext_noop("Constant"),
+    "cosine": gettext_noop("Cosine decay"),
+    "plateau": gettext_noop("Reduce on plateau"),
 }
 
 state = st.session_state
@@ -74,45 +76,45 @@ def choose_plan(architecture: ArchitectureInfo, dataset: DatasetChoice, errors: 
 def _choose_duration(architecture: ArchitectureInfo, dataset: DatasetChoice, defaults: TrainingPlan) -> dict[str, Any]:
     name = architecture.name
     epochs = st.number_input(
-        "Epochs",
+        _("Epochs"),
         1,
         10_000,
         **with_default(f"train_epochs_{name}", defaults.epochs),
-        help="Passes over the training faces.",
+        help=_("Passes over the training faces."),
     )
     batch_size = st.number_input(
-        "Batch size",
+        _("Batch size"),
         1,
         4096,
         **with_default(f"train_batch_size_{name}", defaults.batch_size),
-        help="Faces per weight update.",
+        help=_("Faces per weight update."),
     )
     largest = max_batch_size(dataset.info, LABEL_SETS[dataset.label_set]) if dataset.info else batch_size
     if batch_size > largest:
         batch_size = largest
-        st.caption(f"Only {largest:,} faces are for training, so a batch has {largest:,}.")
+        st.caption(_("Only {largest:,} faces are for training, so a batch has {largest:,}.").format(largest=largest))
     seed = st.number_input(
-        "Seed",
+        _("Seed"),
         0,
         2**31 - 1,
         **with_default(f"train_seed_{name}", defaults.seed),
-        help="The same seed gives the same training.",
+        help=_("The same seed gives the same training."),
     )
     return {"epochs": epochs, "batch_size": batch_size, "seed": seed}
 
 
 def _choose_optimization(architecture: ArchitectureInfo, defaults: TrainingPlan) -> dict[str, Any]:
-    optimizer = _choose_option("Optimizer", "optimizer", OPTIMIZERS, architecture, defaults)
+    optimizer = _choose_option(_("Optimizer"), "optimizer", OPTIMIZERS, architecture, defaults)
     learning_rate = st.number_input(
-        "Learning rate",
+        _("Learning rate"),
         1e-6,
         10.0,
         step=1e-4,
         format="%.6g",
         **with_default(f"train_learning_rate_{architecture.name}", float(defaults.learning_rate)),
-        help="Step size: too small is slow, too large diverges.",
+        help=_("Step size: too small is slow, too large diverges."),
     )
-    lr_schedule = _choose_option("Learning rate schedule", "lr_schedule", LR_SCHEDULES, architecture, defaults)
+    lr_schedule = _choose_option(_("Learning rate schedule"), "lr_schedule", LR_SCHEDULES, architecture, defaults)
     return {"optimizer": optimizer, "learning_rate": learning_rate, "lr_schedule": lr_schedule}
 
 
@@ -122,12 +124,12 @@ def _choose_initialization(
     """Choose early stopping, the initial weights or the teachers, the size of the network, and TensorBoard."""
     options: dict[str, Any] = {
         "early_stopping_patience": st.number_input(
-            "Early stopping patience",
+            _("Early stopping patience"),
             0,
             1000,
             **with_default(f"train_early_stopping_patience_{architecture.name}", defaults.early_stopping_patience),
             disabled="early_stopping_patience" in architecture.locked_fields,
-            help="Epochs without a smaller loss on the validation faces; 0 never ends early.",
+            help=_("Epochs without a smaller loss on the validation faces; 0 never ends early."),
         )
     }
     if architecture.pretrained_note:
@@ -141,9 +143,9 @@ def _choose_initialization(
                 check_teachers(teachers, dataset.info, has_votes=bool(dataset.ferplus_csv))
     options |= _choose_network_size(architecture, defaults)
     options["tensorboard"] = st.toggle(
-        "Write TensorBoard files",
+        _("Write TensorBoard files"),
         **with_default(f"train_tensorboard_{architecture.name}", defaults.tensorboard),
-        help="In the folder of the run, for those who look at their trainings with TensorBoard.",
+        help=_("In the folder of the run, for those who look at their trainings with TensorBoard."),
     )
     return options
 
@@ -151,8 +153,11 @@ def _choose_initialization(
 def _choose_network_size(architecture: ArchitectureInfo, defaults: TrainingPlan) -> dict[str, Any]:
     """Choose the factors of width and dropout that the network does not lock."""
     titles = {
-        "width_factor": ("Width factor", "Of the number of filters and units; 1 is the network as it is described."),
-        "dropout_factor": ("Dropout factor", "Of the dropout rates; 0 trains without dropout."),
+        "width_factor": (
+            _("Width factor"),
+            _("Of the number of filters and units; 1 is the network as it is described."),
+        ),
+        "dropout_factor": (_("Dropout factor"), _("Of the dropout rates; 0 trains without dropout.")),
     }
     return {
         name: st.number_input(
@@ -176,8 +181,8 @@ def _choose_option(
         options,
         key=key,
         disabled=field in architecture.locked_fields,
-        help="The update rule." if field == "optimizer" else None,
-        format_func=lambda option: str(_SCHEDULE_NAMES.get(option, option)),
+        help=_("The update rule.") if field == "optimizer" else None,
+        format_func=lambda option: _(str(_SCHEDULE_NAMES.get(option, option))),
         index=0 if key in state else options.index(getattr(defaults, field)),
     )
 
@@ -185,26 +190,29 @@ def _choose_option(
 def _choose_weights(architecture: ArchitectureInfo, errors: list[str]) -> str:
     key = f"train_weights_{architecture.name}"
     source = st.selectbox(
-        "Initial weights", list(WEIGHT_SOURCES), key=key, index=1, format_func=lambda name: WEIGHT_SOURCES[name]
+        _("Initial weights"), list(WEIGHT_SOURCES), key=key, index=1, format_func=lambda name: _(WEIGHT_SOURCES[name])
     )
     if source == "imagenet":
-        st.caption("They are fetched from keras.io once. Without a network choose another beginning.")
+        st.caption(_("They are downloaded from keras.io once. Without a connection choose other weights."))
     if source != "file":
         return source
-    path = st.text_input("File of the weights (.h5)", key=f"train_weights_path_{architecture.name}").strip()
+    path = st.text_input(_("File of the weights (.h5)"), key=f"train_weights_path_{architecture.name}").strip()
     with collect_errors(errors):
         if not Path(path).is_file():
-            raise ModelError(f"There is no file {path or 'named yet'}; give the ImageNet weights without top.")
+            text = _("There is no file {path}; give the ImageNet weights without top.")
+            raise ModelError(
+                text.format(path=path) if path else _("Give the file of the ImageNet weights without top.")
+            )
     return path
 
 
 def _choose_init_from(architecture: ArchitectureInfo, errors: list[str]) -> str:
     """Enter the classifier or the file whose weights a native network begins with; "" for random ones."""
     path = st.text_input(
-        "Start from",
+        _("Start from"),
         key=f"train_init_from_{architecture.name}",
-        placeholder="random weights",
-        help="The folder of a trained classifier with the same network, or a file of weights.",
+        placeholder=_("random weights"),
+        help=_("The folder of a trained classifier with the same network, or a file of weights."),
     ).strip()
     if path:
         with collect_errors(errors):
@@ -221,35 +229,33 @@ def _choose_teachers(architecture: ArchitectureInfo, defaults: TrainingPlan) -> 
     names = {folder: run_names.get(folder, Path(folder).name) for folder in [*run_names, *state.get(key, [])]}
     counts = Counter(names.values())
     # Streamlit identifies the options by their texts.
-    texts = {
-        folder: name if counts[name] == 1 else f"{name}, in {Path(folder).parent}" for folder, name in names.items()
-    }
+    texts = {folder: name if counts[name] == 1 else f"{name} ({Path(folder).parent})" for folder, name in names.items()}
     teachers = st.multiselect(
-        "Teachers",
+        _("Teachers"),
         list(texts),
         key=key,
         format_func=texts.__getitem__,
-        placeholder="none",
-        help="Classifiers to distill from; each makes an epoch longer.",
+        placeholder=_("none"),
+        help=_("Classifiers to distill from; each makes an epoch longer."),
     )
     weight = defaults.distillation_weight
     if teachers:
         weight = st.slider(
-            "Distillation weight",
+            _("Distillation weight"),
             0.0,
             1.0,
             step=0.05,
             **with_default(f"train_distillation_weight_{architecture.name}", weight),
-            help="1 is the teachers alone, 0 the labels alone.",
+            help=_("1 is the teachers alone, 0 the labels alone."),
         )
     return {"teachers": tuple(teachers), "distillation_weight": weight}
 
 
 def _choose_augmentation(architecture: ArchitectureInfo, defaults: TrainingPlan) -> dict[str, Any]:
     name = architecture.name
-    with st.expander("Data augmentation", icon=":material/auto_awesome:"):
+    with st.expander(_("Data augmentation"), icon=":material/auto_awesome:"):
         flip = st.toggle(
-            "Mirror",
+            _("Mirror"),
             **with_default(f"train_horizontal_flip_{name}", defaults.horizontal_flip),
             disabled="horizontal_flip" in architecture.locked_fields,
         )

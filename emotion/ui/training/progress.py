@@ -14,6 +14,8 @@ from emotion.training import manager, run_listing, tables
 from emotion.training.run_listing import RunSummary
 from emotion.training.runs.step_monitor import read_steps
 from emotion.training.tables import Rows
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
 from emotion.ui import components, messages
 from emotion.ui.runs import run_table
 from emotion.ui.runs.run_table import CURVE_TITLES
@@ -21,11 +23,12 @@ from emotion.ui.runs.tracked_examples import show_tracked_examples
 
 _REFRESH_SECONDS: Final = 2
 _STATUS_TEXT: Final = {
-    "done": "Done",
-    "stopped": "Stopped",
-    "interrupted": "Interrupted",
-    "failed": "Failed",
-    "diverged": "Ended: the loss was not a number; the best epoch before is kept",
+    "done": gettext_noop("Done after {epochs} epochs."),
+    "stopped": gettext_noop("Stopped after {epochs} epochs."),
+    "interrupted": gettext_noop("Interrupted after {epochs} epochs."),
+    "failed": gettext_noop("Failed after {epochs} epochs."),
+    "diverged": gettext_noop("Ended after {epochs} epochs: the loss was not a number; the best epoch before is kept."),
+    "damaged": gettext_noop("Damaged after {epochs} epochs."),
 }
 _MAX_ENDED_RUNS: Final = 3  # the Runs page has all
 
@@ -46,12 +49,12 @@ def show_active_runs(queue: list[RunSummary]) -> None:
 
 def _show_live(folder_names: list[str]) -> None:
     queue = list[RunSummary]()
-    with messages.error_box("the trainings"):
+    with messages.error_box(_("the trainings")):
         queue = list_active_runs()
     if [run.folder.name for run in queue] != folder_names:
         st.rerun()  # one has ended, which changes the whole page
     for run in queue:
-        with st.container(border=True), messages.error_box("this training"):
+        with st.container(border=True), messages.error_box(_("this training")):
             if run.state == "waiting":
                 _show_waiting(run)
             else:
@@ -61,9 +64,11 @@ def _show_live(folder_names: list[str]) -> None:
 def _show_waiting(run: RunSummary) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
-            f":material/hourglass_empty: **{messages.escape_markdown(run.name)}** waits for its turn", width="stretch"
+            ":material/hourglass_empty: "
+            + _("**{name}** waits for its turn").format(name=messages.escape_markdown(run.name)),
+            width="stretch",
         )
-        _show_button("Remove from queue", ":material/close:", "out", run, manager.stop)
+        _show_button(_("Remove from queue"), ":material/close:", "out", run, manager.stop)
 
 
 def _show_running(run: RunSummary) -> None:
@@ -72,30 +77,38 @@ def _show_running(run: RunSummary) -> None:
     st.progress(_compute_progress(run, steps), messages.escape_markdown(_format_status(run, steps)))
     with st.container(horizontal=True):
         if run.state == "paused":
-            _show_button("Resume", ":material/play_arrow:", "go", run, manager.unpause)
+            _show_button(_("Resume"), ":material/play_arrow:", "go", run, manager.unpause)
         else:
-            _show_button("Pause", ":material/pause:", "pause", run, manager.pause)
-        _show_button("Finish now", ":material/done:", "keep", run, _stop_and_keep)
-        _show_button("Stop (resumable)", ":material/stop:", "stop", run, manager.stop)
+            _show_button(_("Pause"), ":material/pause:", "pause", run, manager.pause)
+        _show_button(_("Finish now"), ":material/done:", "keep", run, _stop_and_keep)
+        _show_button(_("Stop (resumable)"), ":material/stop:", "stop", run, manager.stop)
     warning = tables.detect_overfitting(history, run.epochs)
     if warning:
         st.warning(warning, icon=":material/trending_down:")
     _show_curves(run, history, steps)
     label_names = run.config.get("label_names")
     if isinstance(label_names, list):
-        show_tracked_examples(run.folder, [str(name) for name in label_names], f"train_examples_{run.folder.name}")
-    st.caption("You can close this page; training continues.")
+        show_tracked_examples(run.folder, [str(name) for name in label_names], key=f"train_examples_{run.folder.name}")
+    st.caption(_("You can close this page; training continues."))
 
 
 def _format_status(run: RunSummary, steps: Rows) -> str:
     """Format the status: "Epoch 3 of 20, step 40 of 400 · best so far 35% in epoch 2 · about 4 min left"."""
-    epoch = f"Epoch {min(run.epoch + 1, run.epochs)} of {run.epochs}" if run.epochs else run.status_text or "Starting"
-    step, total = _get_current_step(run, steps)
-    epoch += f", step {step} of {total}" if step else ""
     accuracy = formatting.format_accuracy(run.best_accuracy)
-    best = f"best so far {accuracy} in epoch {run.best_epoch}" if accuracy else ""
-    time_left = "paused" if run.state == "paused" else formatting.format_time_left(run.seconds_left)
-    return " · ".join(filter(None, [epoch, best, time_left]))
+    best = _("best so far {accuracy} in epoch {epoch}").format(accuracy=accuracy, epoch=run.best_epoch)
+    time_left = _("paused") if run.state == "paused" else formatting.format_time_left(run.seconds_left)
+    return " · ".join(filter(None, [_format_position(run, steps), best if accuracy else "", time_left]))
+
+
+def _format_position(run: RunSummary, steps: Rows) -> str:
+    """Format where a training is: "Epoch 3 of 20, step 40 of 400"."""
+    if not run.epochs:
+        return _(run.status_text) if run.status_text else _("Starting")
+    epoch, (step, num_steps) = min(run.epoch + 1, run.epochs), _get_current_step(run, steps)
+    if not step:
+        return _("Epoch {epoch} of {epochs}").format(epoch=epoch, epochs=run.epochs)
+    text = _("Epoch {epoch} of {epochs}, step {step} of {num_steps}")
+    return text.format(epoch=epoch, epochs=run.epochs, step=step, num_steps=num_steps)
 
 
 def _get_current_step(run: RunSummary, steps: Rows) -> tuple[int, int]:
@@ -114,19 +127,23 @@ def _compute_progress(run: RunSummary, steps: Rows) -> float:
 
 def _show_curves(run: RunSummary, history: Rows, steps: Rows) -> None:
     if not history and not steps:
-        st.write(messages.escape_markdown(run.status_text or "Starting; the first values appear in a moment."))
+        text = _(run.status_text) if run.status_text else _("Starting; the first values appear in a moment.")
+        st.write(messages.escape_markdown(text))
         return
     columns = st.columns(2, gap="large")
-    for column, (metric, title) in zip(columns, CURVE_TITLES.items(), strict=True):
+    for column, metric in zip(columns, CURVE_TITLES, strict=True):
+        title = _(CURVE_TITLES[metric])
         with column:
             st.markdown(f"##### {title}", anchors=False)
             chart = charts.plot_training_curve(
                 tables.step_curves_table(history, steps, metric), as_percent=metric == "accuracy"
             )
-            components.show_chart(chart, key=f"train_{metric}", alt_text=f"{title} by step and epoch")
-    with st.expander("Learning rate", icon=":material/show_chart:"):
+            components.show_chart(
+                chart, key=f"train_{metric}", alt_text=_("{metric} by step and epoch").format(metric=title)
+            )
+    with st.expander(_("Learning rate"), icon=":material/show_chart:"):
         rates = tables.step_curves_table(history, steps, "learning_rate")
-        components.show_chart(charts.plot_learning_rate(rates), key="train_rate", alt_text="Learning rate by epoch")
+        components.show_chart(charts.plot_learning_rate(rates), key="train_rate", alt_text=_("Learning rate by epoch"))
 
 
 # ------------------------------------------------------------------ actions
@@ -163,16 +180,15 @@ def show_ended_runs(runs: list[RunSummary]) -> None:
     for run in ended[:_MAX_ENDED_RUNS]:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             accuracy = formatting.format_accuracy(run.best_accuracy)
-            best = f" Accuracy {accuracy} in epoch {run.best_epoch}." if accuracy else ""
-            status = f"{_STATUS_TEXT.get(run.state, run.state)} after {tables.format_epochs(run)} epochs."
+            best = _("Accuracy {accuracy} in epoch {epoch}.").format(accuracy=accuracy, epoch=run.best_epoch)
+            status = _(_STATUS_TEXT[run.state]).format(epochs=tables.format_epochs(run))
+            text = " ".join(filter(None, [status, best if accuracy else "", run.error]))
             st.markdown(
-                f"**{messages.escape_markdown(run.name)}**  \n"
-                f"{messages.escape_markdown(status + best)} {messages.escape_markdown(run.error or '')}",
-                width="stretch",
+                f"**{messages.escape_markdown(run.name)}**  \n{messages.escape_markdown(text)}", width="stretch"
             )
             if run.can_resume:
-                _show_button("Resume", ":material/play_arrow:", "resume", run, manager.resume)
-            _show_button("Dismiss", ":material/close:", "dismiss", run, manager.dismiss)
-            if st.button("View", icon=":material/monitoring:", key=f"train_look_{run.folder.name}"):
+                _show_button(_("Resume"), ":material/play_arrow:", "resume", run, manager.resume)
+            _show_button(_("Dismiss"), ":material/close:", "dismiss", run, manager.dismiss)
+            if st.button(_("View"), icon=":material/monitoring:", key=f"train_look_{run.folder.name}"):
                 run_table.select_runs(run.folder)
                 st.switch_page("pages/runs.py")

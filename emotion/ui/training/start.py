@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -11,41 +12,52 @@ from emotion.formatting import format_duration
 from emotion.training import manager
 from emotion.training.classifier.config import TrainingPlan
 from emotion.training.classifier.cost_estimate import estimate_cost
+from emotion.translation.messages import gettext as _
 from emotion.ui import messages
 
 
 def show_cost_estimate(plan: TrainingPlan, info: DatasetInfo | None) -> None:
     """Show the number of parameters, the time and the memory that a training takes."""
     if info is None:
-        st.caption("Pick a data set to see time and memory.")
+        st.caption(_("Pick a data set to see time and memory."))
         return
     cost = estimate_cost(plan, info.num_faces, num_classes=len(info.labels), runs_folder=manager.RUNS_FOLDER)
     columns = st.columns(3)
-    columns[0].metric("Parameters", f"{cost.num_parameters:,}", border=True, help="Weights of the network.")
+    columns[0].metric(_("Parameters"), f"{cost.num_parameters:,}", border=True, help=_("Weights of the network."))
     columns[1].metric(
-        "Time, about",
+        _("Time, about"),
         format_duration(cost.seconds_per_epoch * plan.epochs),
         border=True,
-        help=f"{format_duration(cost.seconds_per_epoch)} an epoch, "
-        + ("as an earlier run took here." if cost.is_measured else "guessed from the speed of this machine."),
+        help=(
+            _("{duration} an epoch, as an earlier run took here.")
+            if cost.is_measured
+            else _("{duration} an epoch, guessed from the speed of this machine.")
+        ).format(duration=format_duration(cost.seconds_per_epoch)),
     )
-    columns[2].metric("Memory, about", f"{cost.memory_bytes / 1e9:.1f} GB", border=True, help="During training.")
+    columns[2].metric(_("Memory, about"), f"{cost.memory_bytes / 1e9:.1f} GB", border=True, help=_("During training."))
 
 
 def show_start(plan: TrainingPlan, errors: list[str]) -> None:
     """Show the name of the run and the start button, which is disabled while the form has errors."""
     suggested = suggest_run_name(plan.network)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.text_input("Name of the run", suggested, max_chars=60, key=f"train_name_{suggested}", width=320)
+        name = st.text_input(_("Name of the run"), suggested, max_chars=60, key=f"train_name_{suggested}", width=320)
         clicked = st.button(
-            "Start training",
+            _("Start training"),
             icon=":material/school:",
             key="train_start",
             disabled=not plan.data or bool(errors),
-            help=messages.escape_markdown(errors[0]) if errors else None if plan.data else "Choose a data set first.",
+            help=explain_disabled(plan, errors),
         )
     if clicked and _start_training(plan, name):
         st.rerun()
+
+
+def explain_disabled(plan: TrainingPlan, errors: Sequence[str]) -> str | None:
+    """Return why a plan cannot be started, as Markdown; None where it can be."""
+    if errors:
+        return messages.escape_markdown(errors[0])
+    return None if plan.data else _("Choose a data set first.")
 
 
 def suggest_run_name(stem: str) -> str:
@@ -58,7 +70,7 @@ def suggest_run_name(stem: str) -> str:
 
 def _start_training(plan: TrainingPlan, name: str) -> bool:
     """Start or queue a training; return False, after showing the reason, where that fails."""
-    with messages.error_box("starting the training"):
+    with messages.error_box(_("starting the training")):
         manager.start_training(plan, name, manager.RUNS_FOLDER)
         return True
     return False

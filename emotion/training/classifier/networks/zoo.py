@@ -10,16 +10,27 @@ from typing import Any, Final
 from emotion.datasets.augmentation import NO_AUGMENTATION, Augmentation
 from emotion.datasets.label_sets import LABEL_SETS
 from emotion.errors import EmotionError
+from emotion.translation.messages import gettext_noop
 
-_COURSE_PROJECT: Final = "a course project on facial expressions, as its notebook has it"
-_IMAGENET_NOTE: Final = "ImageNet weights: fetched once by Keras, or from a file; without either it starts at random"
+_COURSE_PROJECT: Final = gettext_noop("A course project on facial expressions, as its notebook has it")
+_TRANSFER_PROJECT: Final = gettext_noop(
+    "A course project on facial expressions, as its notebook has it, on ImageNet weights that stay as they are"
+)
+_IMAGENET_NOTE: Final = gettext_noop(
+    "ImageNet weights: downloaded once by Keras, or from a file; without either it starts at random."
+)
+_GRAYSCALE: Final = gettext_noop("grayscale")
+_NO_FIGURE: Final = gettext_noop("no figure")
 _SIZE_FIELDS: Final = ("width_factor", "dropout_factor")
 _SINGLE_HEAD_SETS: Final = ("fer2013", "ferplus", "four", "four-normal", "own")
 
 
 @dataclass(frozen=True)
 class ArchitectureInfo:
-    """A network. `num_parameters` is for its own `label_set`, `num_features` the width before the last layer."""
+    """A network. `num_parameters` is for its own `label_set`, `num_features` the width before the last layer.
+
+    The texts for people are English and translated where a page shows them.
+    """
 
     name: str
     title: str
@@ -71,11 +82,11 @@ def _make_transfer_info(
     return ArchitectureInfo(
         name,
         title,
-        _COURSE_PROJECT + ", on ImageNet weights that stay as they are",
-        "81.25% of 240 own photos, 4 labels",
+        _TRANSFER_PROJECT,
+        gettext_noop("81.25% of 240 own photos, 4 labels"),
         num_parameters,
         80,
-        "grayscale, repeated as RGB",
+        gettext_noop("grayscale, repeated as RGB"),
         "four-normal",
         _make_defaults(epochs=50, lr_schedule="plateau", early_stopping_patience=10, weights="imagenet"),
         64,
@@ -100,11 +111,11 @@ def _make_native_info(
     info = ArchitectureInfo(
         name,
         title,
-        "this project",
+        gettext_noop("This project"),
         reported_accuracy,
         num_parameters,
         48,
-        "grayscale",
+        _GRAYSCALE,
         "fer2013",
         _make_defaults(
             epochs=epochs,
@@ -135,12 +146,12 @@ def _make_native_info(
 _ARCHITECTURES: Final = (
     ArchitectureInfo(
         "mlp",
-        "Dense network",
+        gettext_noop("Dense network"),
         _COURSE_PROJECT,
-        "24% after 5 epochs, 7 labels",
+        gettext_noop("24% after 5 epochs, 7 labels"),
         1_313_287,
         48,
-        "grayscale",
+        _GRAYSCALE,
         "fer2013",
         _make_defaults(epochs=20),
         256,
@@ -150,12 +161,12 @@ _ARCHITECTURES: Final = (
     ),
     ArchitectureInfo(
         "cnn-3conv-250",
-        "Three convolutions on 250 pixels",
+        gettext_noop("Three convolutions on 250 pixels"),
         _COURSE_PROJECT,
-        "no figure",
+        _NO_FIGURE,
         6_926_375,
         250,
-        "grayscale",
+        _GRAYSCALE,
         "fer2013",
         _make_defaults(epochs=10, batch_size=32),
         64,
@@ -164,12 +175,12 @@ _ARCHITECTURES: Final = (
     ),
     ArchitectureInfo(
         "cnn-4conv",
-        "Four convolutions",
+        gettext_noop("Four convolutions"),
         _COURSE_PROJECT,
-        "over 70%, 4 labels",
+        gettext_noop("over 70%, 4 labels"),
         388_356,
         48,
-        "grayscale",
+        _GRAYSCALE,
         "four",
         _make_defaults(),
         128,
@@ -178,12 +189,12 @@ _ARCHITECTURES: Final = (
     ),
     ArchitectureInfo(
         "cnn-augmented",
-        "Growing filters on changed faces",
+        gettext_noop("Growing filters on changed faces"),
         _COURSE_PROJECT,
-        "no figure",
+        _NO_FIGURE,
         685_223,
         48,
-        "grayscale",
+        _GRAYSCALE,
         "fer2013",
         _make_defaults(
             epochs=50,
@@ -202,19 +213,19 @@ _ARCHITECTURES: Final = (
     _make_transfer_info("resnet101", "ResNet-101", 42_789_572, 20.0, 58_000_000),
     _make_native_info(
         "seresnet",
-        "The classifier of this program",
-        "70.6% of the test split, 7 labels; 86.7% of FER+, 8 labels",
+        gettext_noop("The classifier of this program"),
+        gettext_noop("70.6% of the test split, 7 labels; 86.7% of FER+, 8 labels"),
         1_380_060,
         176,
         80,
         8.0,
         3_000_000,
     ),
-    _make_native_info("seresnet-wide", "A wider one", "no figure", 2_624_628, 256, 60, 12.0, 3_600_000),
+    _make_native_info("seresnet-wide", gettext_noop("A wider one"), _NO_FIGURE, 2_624_628, 256, 60, 12.0, 3_600_000),
     _make_native_info(
         "face-mobilenet",
-        "MobileNet on face recognition",
-        "no figure",
+        gettext_noop("MobileNet on face recognition"),
+        _NO_FIGURE,
         3_249_048,
         1024,
         12,
