@@ -63,7 +63,7 @@ messages: $(VENV)/.dev
 	$(BIN)/python -m babel.messages.frontend -q extract --mapping babel.cfg --keyword gettext_noop --add-location file --sort-output --add-comments "Translators:" \
 	  --output out/emotion.pot .
 	$(BIN)/python -m babel.messages.frontend -q update --input-file out/emotion.pot --output-dir $(LOCALE) --domain emotion --no-fuzzy-matching \
-	  --ignore-obsolete --ignore-pot-creation-date
+	  --ignore-obsolete --ignore-pot-creation-date --width 110
 
 lint: style types
 
