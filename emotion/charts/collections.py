@@ -94,8 +94,10 @@ def plot_counts_over_time(table: pd.DataFrame) -> alt.LayerChart:
             ],
         )
     )
-    chart = apply_layout(alt.LayerChart(layer=[bars]), height=_TIME_HEIGHT_PX + legend_height(len(names)))
-    return chart.configure(locale=alt.Locale(time=_make_time_locale())) if is_date else chart
+    chart = alt.LayerChart(layer=[bars])
+    if is_date:
+        chart = chart.configure(locale=alt.Locale(time=_make_time_locale()))
+    return apply_layout(chart, height=_TIME_HEIGHT_PX + legend_height(len(names)))
 
 
 def _make_time_locale() -> alt.TimeLocale:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from emotion.media.image_safety import ImageLimits, choose_reduction, image_error, read_ftyp_brands, too_large_error
+from emotion.media.image_safety import (
+    ImageLimits,
+    choose_reduction,
+    format_size,
+    image_error,
+    read_ftyp_brands,
+    too_large_error,
+)
 from emotion.translation.messages import gettext as _
 from emotion.translation.messages import gettext_noop
 
@@ -43,6 +50,5 @@ def open_heif(data: bytes, limits: ImageLimits, label: str) -> tuple[Any, int]:
     width, height = image.size
     reduction = choose_reduction(width, height, limits)
     if reduction is None or width * height > limits.max_heif_pixels:
-        size = _("{width} x {height} pixels").format(width=width, height=height)
-        raise too_large_error(label, size, limits.max_heif_pixels)
+        raise too_large_error(label, format_size(width, height), limits.max_heif_pixels)
     return image.to_pillow(), reduction

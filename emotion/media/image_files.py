@@ -6,7 +6,7 @@ import os
 import stat
 from typing import BinaryIO, Final
 
-from emotion.media.image_safety import ImageLimits, image_error
+from emotion.media.image_safety import ImageLimits, image_error, smaller_copy_advice
 from emotion.translation.messages import gettext as _
 from emotion.translation.messages import gettext_noop
 
@@ -38,20 +38,19 @@ def read_bytes(source: FileSource, limits: ImageLimits, label: str) -> bytes:
                 label, f"has the type {type(source).__name__}", "expected is a path, bytes or an open binary file"
             )
     except FileNotFoundError as error:
-        raise image_error(label, _("was not found"), _("check the name and the folder")) from error
+        raise image_error(label, "was not found", "check the name and the folder") from error
     except (OSError, ValueError) as error:  # ValueError: a closed file, or a name with a null character
-        raise image_error(label, _("cannot be opened"), _("check that you may read it")) from error
+        raise image_error(label, "cannot be opened", "check that you may read it") from error
     if memoryview(data).nbytes > limits.max_bytes:
-        problem = _("has more than {megabytes:g} MB, the most that is read")
-        problem = problem.format(megabytes=limits.max_bytes / 2**20)
-        raise image_error(label, problem, _("save a smaller copy and use that"))
+        problem = _("has more than {size:g} MB, the most that is read").format(size=limits.max_bytes / 2**20)
+        raise image_error(label, problem, smaller_copy_advice())
     return bytes(data)
 
 
 def _read_path(path: str | os.PathLike[str], limits: ImageLimits, label: str) -> bytes:
     status = os.stat(path)
     if stat.S_ISDIR(status.st_mode):
-        raise image_error(label, _("is a folder"), _("choose an image in it"))
+        raise image_error(label, "is a folder", "choose an image in it")
     if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device may never end
         raise image_error(label, _("is not a regular file"), _(FORMATS_ADVICE))
     with open(path, "rb") as file:

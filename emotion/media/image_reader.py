@@ -32,7 +32,9 @@ from emotion.media.image_safety import (
     check_jpeg,
     check_tiff,
     detect_foreign_format,
+    format_size,
     image_error,
+    smaller_copy_advice,
     too_large_error,
 )
 from emotion.media.messages import display_name, is_plain_text
@@ -80,12 +82,12 @@ def read_image(
 
 def decode_image(source: FileSource, *, limits: ImageLimits = DEFAULT_LIMITS, name: str | None = None) -> DecodedImage:
     """Decode as `read_image` does, and return the factor of the reduction too."""
-    label = display_name(source if name is None else name, _(UNNAMED_IMAGE))
+    label = display_name(source if name is None else name, UNNAMED_IMAGE)
     data = read_bytes(source, limits, label)
     if not data:
         raise image_error(label, _("is empty"), _(FORMATS_ADVICE))
     if foreign_format := detect_foreign_format(data):
-        problem = _("is {kind}, which cannot be read as an image").format(kind=_(foreign_format))
+        problem = _("is {format}, which cannot be read as an image").format(format=_(foreign_format))
         if foreign_format == VIDEO_FORMAT:
             raise image_error(label, problem, _("open it as a video"))
         raise image_error(label, problem)
@@ -101,8 +103,7 @@ def decode_image(source: FileSource, *, limits: ImageLimits = DEFAULT_LIMITS, na
         size = _("more than {count} pixels").format(count=2 * (Image.MAX_IMAGE_PIXELS or 0))
         raise too_large_error(label, size, limits.max_pixels, limits.max_side) from error
     except MemoryError as error:
-        problem = _("needs more memory than is free")
-        raise image_error(label, problem, _("save a smaller copy and use that")) from error
+        raise image_error(label, _("needs more memory than is free"), smaller_copy_advice()) from error
     except Exception as error:
         # Pillow documents no list of types: hostile bytes raise zlib.error, AssertionError, RuntimeError and others
         # from its plugins, and here all of them mean the same.
@@ -177,9 +178,7 @@ def _decode(data: bytes, limits: ImageLimits, label: str) -> DecodedImage:
     if image.format == "WEBP":  # its decoder holds 16 bytes per pixel, the others at most 11
         limits = replace(limits, max_pixels=limits.max_pixels * 3 // 4)
     if width * height > limits.max_pixels or max(width, height) > limits.max_side:
-        raise too_large_error(
-            label, _("{width} x {height} pixels").format(width=width, height=height), limits.max_pixels, limits.max_side
-        )
+        raise too_large_error(label, format_size(width, height), limits.max_pixels, limits.max_side)
     if image.format == "PNG":
         image.verify()  # checks the checksums, which loading ignores; afterwards the image must be reopened
         image = Image.open(BudgetedReader(data, label), formats=("PNG",))
@@ -192,8 +191,7 @@ def _decode(data: bytes, limits: ImageLimits, label: str) -> DecodedImage:
 
 def _decode_reduced(data: bytes, header: JpegHeader, limits: ImageLimits, label: str) -> DecodedImage:
     """Decode a JPEG over the limits at a half, a quarter or an eighth of its width and height."""
-    reduction = header.choose_reduction(limits)
-    size = _("{width} x {height} pixels").format(width=header.width, height=header.height)
+    reduction, size = header.choose_reduction(limits), format_size(header.width, header.height)
     if reduction is not None:
         # `Image.open` refuses images over 179 million pixels, even those that are decoded at a reduced size.
         image = JpegImageFile(BudgetedReader(data, label))
@@ -203,7 +201,7 @@ def _decode_reduced(data: bytes, header: JpegHeader, limits: ImageLimits, label:
             return DecodedImage(loaded_to_rgb(image), reduction)
     if header.width * header.height <= limits.max_jpeg_pixels:
         problem = _("has {size} in a form of JPEG that takes much memory or time to read").format(size=size)
-        raise image_error(label, problem, _("save a smaller copy and use that"))
+        raise image_error(label, problem, smaller_copy_advice())
     raise too_large_error(label, size, limits.max_jpeg_pixels)
 
 

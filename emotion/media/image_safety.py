@@ -17,7 +17,7 @@ from emotion.errors import ImageError
 from emotion.translation.messages import gettext as _
 from emotion.translation.messages import gettext_noop
 
-UNNAMED_IMAGE: Final = gettext_noop("The image")  # what messages call an image without a name
+UNNAMED_IMAGE: Final = "The image"  # what messages call an image without a name
 VIDEO_FORMAT: Final = gettext_noop("a video")
 
 # Formats that are often mistaken for images: (offset, bytes in lower case, name in messages).
@@ -98,20 +98,29 @@ def choose_reduction(width: int, height: int, limits: ImageLimits) -> int | None
 
 
 def image_error(label: str, problem: str, advice: str = "") -> ImageError:
-    """Make the error of one sentence: which image, its problem, and what to do, by default to convert it."""
-    # Translators: the name of a file, its problem, and what to do.
-    text = _("{label} {problem}: {advice}.")
+    """Make the error of one sentence: which image, its problem, and what to do: "" for another format."""
     advice = advice or _("save it as JPEG or PNG and use that")
-    return ImageError(text.format(label=label, problem=problem, advice=advice))
+    return ImageError(_("{subject} {problem}: {advice}.").format(subject=label, problem=problem, advice=advice))
 
 
 def too_large_error(label: str, size: str, max_pixels: int, max_side: int | None = None) -> ImageError:
     """Make the error for an image over `max_pixels` or, where that is limited, over `max_side` on its longer side."""
-    problem = _("has {size} and at most {millions:g} million pixels can be read")
     if max_side:
         problem = _("has {size} and at most {millions:g} million pixels and {side} on a side can be read")
+    else:
+        problem = _("has {size} and at most {millions:g} million pixels can be read")
     problem = problem.format(size=size, millions=max_pixels / 1e6, side=max_side)
-    return image_error(label, problem, _("save a smaller copy and use that"))
+    return image_error(label, problem, smaller_copy_advice())
+
+
+def format_size(width: int, height: int) -> str:
+    """Format the size of an image in messages: "640 x 480 pixels"."""
+    return _("{width} x {height} pixels").format(width=width, height=height)
+
+
+def smaller_copy_advice() -> str:
+    """Return what to do with an image that is too large."""
+    return _("save a smaller copy and use that")
 
 
 def _too_slow_error(label: str) -> ImageError:

@@ -17,7 +17,7 @@ TRANSLATORS = {"_", "ngettext", "pgettext", "gettext_noop"}
 SHOW_TEXT = {
     *("altair_chart", "audio", "badge", "button", "camera_input", "caption", "checkbox", "dialog", "download_button"),
     *("error", "expander", "feedback", "file_uploader", "form_submit_button", "header", "image", "info", "link_button"),
-    *("markdown", "metric", "multiselect", "number_input", "pills", "popover", "progress", "radio"),
+    *("markdown", "metric", "multiselect", "number_input", "page_link", "pills", "popover", "progress", "radio"),
     *("segmented_control", "select_slider", "selectbox", "slider", "spinner", "status", "subheader", "success", "tabs"),
     *("text", "text_area", "text_input", "title", "toast", "toggle", "video", "warning", "write"),
     *("CheckboxColumn", "Column", "DatetimeColumn", "ImageColumn", "LineChartColumn", "LinkColumn", "NumberColumn"),
@@ -111,13 +111,8 @@ def test_other_literals_are_left(code: str) -> None:
 def find_hidden(tree: ast.AST) -> list[int]:
     """Return the lines of lookups within f-strings, in which Babel finds no text before Python 3.12."""
     calls = [call for part in ast.walk(tree) if isinstance(part, ast.JoinedStr) for call in ast.walk(part)]
-    return [
-        call.lineno
-        for call in calls
-        if isinstance(call, ast.Call)
-        and getattr(call.func, "id", "") in TRANSLATORS
-        and isinstance(call.args[0], ast.Constant)
-    ]
+    lookups = [call for call in calls if isinstance(call, ast.Call) and getattr(call.func, "id", "") in TRANSLATORS]
+    return [call.lineno for call in lookups if isinstance(call.args[0], ast.Constant)]
 
 
 def test_no_text_is_looked_up_within_f_strings() -> None:

@@ -140,8 +140,8 @@ def video_display_name(name: str) -> str:
 def video_error(label: str, problem: str, advice: str = "") -> VideoError:
     """Make the error of one sentence: which video, its problem, and what to do, by default to convert it."""
     # Translators: the name of a file, its problem, and what to do.
-    text = _("{label} {problem}: {advice}.")
-    return VideoError(text.format(label=label, problem=problem, advice=advice or _("save it as MP4 and use that")))
+    text = _("{subject} {problem}: {advice}.")
+    return VideoError(text.format(subject=label, problem=problem, advice=advice or _("save it as MP4 and use that")))
 
 
 def _describe_problem(header: bytes) -> tuple[str, str]:
