@@ -140,11 +140,8 @@ class Stream:
         if scores is None:
             raise EmotionError(_("No face is visible that could rest; look into the camera and start again."))
         if NEUTRAL not in scores:
-            raise EmotionError(
-                _("The head has the labels {labels}; choose one with {neutral!r} to calibrate.").format(
-                    labels=", ".join(scores), neutral=NEUTRAL
-                )
-            )
+            problem = _("The head has the labels {labels}; choose one with {neutral!r} to calibrate.")
+            raise EmotionError(problem.format(labels=", ".join(scores), neutral=NEUTRAL))
         self._calibration.start(duration)
 
     def clear_calibration(self) -> None:

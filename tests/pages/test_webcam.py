@@ -928,7 +928,7 @@ def test_features_are_drawn_and_shown_where_they_are_switched_on(
     drawn = rtc.play(playing, *[image] * 4)[-1]
     assert (drawn != plain).any(axis=2).sum() > 100
     pose = playing.shown("live_cards")["faces"][0]["pose"]
-    assert pose["text"] == "turned 20° to their right", "the image is mirrored"
+    assert pose["text"] == "Head: turned 20° to their right", "the image is mirrored"
     assert pose["x"] > 0, "to the right of the screen, as in the mirror"
     assert playing.shown("live_curves")["lanes"][0]["label"].startswith("Movements of face 1: smile 75%")
 

@@ -72,7 +72,7 @@ def test_durations_and_lists_are_translated(set_language: Callable[[str], None])
 
 def test_pose_and_movements_are_translated() -> None:
     assert describe_pose(HeadPose(yaw=20, pitch=-12, roll=0)) == "轉向其左側 20°、抬頭 12°"
-    smile = dict.fromkeys(("mouthSmileLeft", "mouthSmileRight"), 0.8)
+    smile: dict[str, float] = {"mouthSmileLeft": 0.8, "mouthSmileRight": 0.8}
     table = tables.movements_table(FaceFeatures((), (), None, smile, 1.0))
     assert table.iloc[0].tolist() == ["嘴角上揚", 0.8, "AU12 嘴角上拉"]
 
