@@ -24,6 +24,7 @@ def choose_language() -> None:
         tags.index(match_language(st.context.locale)),
         LANGUAGES.__getitem__,
         key=_KEY,
+        on_change=_keep_choices,
         label_visibility="collapsed",
         icon=":material/language:",
         required=True,
@@ -53,3 +54,16 @@ def _read_language() -> str:
     if get_script_run_ctx(suppress_warning=True) is None:
         return ENGLISH
     return st.session_state.get(_KEY) or match_language(st.context.locale)
+
+
+def _keep_choices() -> None:
+    """Set all choices anew, since the language changes the texts of their options.
+
+    The browser names the options of select boxes by their texts; one that is no longer among them would be returned
+    instead of the option.
+
+    Upstream: no issue is known (1.67). Remove when select boxes name options by their index, as segmented controls do.
+    """
+    for key, value in list(st.session_state.items()):
+        if isinstance(value, str) or (isinstance(value, list) and all(isinstance(item, str) for item in value)):
+            st.session_state[key] = value

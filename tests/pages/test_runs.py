@@ -299,7 +299,7 @@ def test_installed_run_is_used_in_all_pages(models: Path, runs: Path, look: Any)
     page.app.toggle(key="runs_default_mine").set_value(True)
     page.app.button(key="runs_use_mine").click().run()
     assert not page.app.exception
-    assert "All pages use better now" in "".join(one.value for one in page.app.success).replace("\\", "")
+    assert "All pages use better;" in "".join(one.value for one in page.app.success).replace("\\", "")
     assert page.app.selectbox(key="side_classifier").value == "better"
     assert [bundle.name for bundle in list_models("classifier", models)[0]] == ["better", "tiny"]
 
@@ -383,7 +383,7 @@ def test_shipped_runs_are_the_default_selection(models: Path, runs: Path, open_p
     assert charts(page) == 1
     differ = page.app.dataframe[1].value
     assert list(differ.columns) == ["setting", "cnn-augmented", "mlp"]
-    assert differ["setting"].tolist() == ["network", "seed"]
+    assert differ["setting"].tolist() == ["Network", "Seed"]
 
 
 def test_runs_with_equal_names_get_unique_names(models: Path, runs: Path, look: Any) -> None:

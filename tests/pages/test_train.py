@@ -433,7 +433,7 @@ def test_teachers_with_equal_names_show_their_folders(models: Path, runs: Path, 
     shutil.copytree(models / "tiny", runs / "tiny")
     page = choose_own(open_page("train"))
     box = page.app.multiselect(key="train_teachers_seresnet")
-    assert sorted(box.options) == sorted(f"tiny, in {folder}" for folder in (runs, models))
+    assert sorted(box.options) == sorted(f"tiny ({folder})" for folder in (runs, models))
     box.set_value([str(models / "tiny")]).run()
     assert page.app.multiselect(key="train_teachers_seresnet").value == [str(models / "tiny")]
     assert page.app.slider(key="train_distillation_weight_seresnet").value == 0.5
