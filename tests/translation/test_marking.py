@@ -17,7 +17,7 @@ TRANSLATORS = {"_", "ngettext", "pgettext", "gettext_noop"}
 SHOW_TEXT = {
     *("altair_chart", "audio", "badge", "button", "camera_input", "caption", "checkbox", "dialog", "download_button"),
     *("error", "expander", "feedback", "file_uploader", "form_submit_button", "header", "image", "info", "link_button"),
-    *("markdown", "metric", "multiselect", "number_input", "page_link", "pills", "popover", "progress", "radio"),
+    *("markdown", "metric", "multiselect", "number_input", "pills", "popover", "progress", "radio"),
     *("segmented_control", "select_slider", "selectbox", "slider", "spinner", "status", "subheader", "success", "tabs"),
     *("text", "text_area", "text_input", "title", "toast", "toggle", "video", "warning", "write"),
     *("CheckboxColumn", "Column", "DatetimeColumn", "ImageColumn", "LineChartColumn", "LinkColumn", "NumberColumn"),
