@@ -19,7 +19,7 @@ from tests.waiting import wait_until
 
 if os.environ.get("CI", "").lower() != "true":  # there a missing Playwright is a failure
     pytest.importorskip("playwright", reason="THE BROWSER TESTS DID NOT RUN: Playwright is not installed")
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.slow
 
@@ -95,23 +95,21 @@ def press_all(page: Page, address: str) -> set[str]:
     for _ in range(MAX_PRESSES):
         if page.url.split("?")[0] != address.split("?")[0]:
             open_page(page, address)
-        labels = {label for label in map(label_of, page.locator(BUTTONS).all()) if label and label not in pressed}
-        if not labels:
+        labels = list_labels(page)
+        left = sorted({*labels} - pressed - {""}, key=lambda label: (label.startswith(LAST), label))
+        if not left:
             break
-        label = min(labels, key=lambda label: (label.startswith(LAST), label))
-        pressed.add(label)
-        button = next((each for each in page.locator(BUTTONS).all() if label_of(each) == label), None)
-        if button is not None:
-            button.click(force=True)
-            wait_until_settled(page)
+        pressed.add(left[0])
+        page.locator(BUTTONS).nth(labels.index(left[0])).click(force=True)
+        wait_until_settled(page)
     return pressed
 
 
-def label_of(button: Locator) -> str:
-    """Return the words on a button, without the names of icons."""
-    return button.evaluate(
-        "b => (b.querySelector('[data-testid=stMarkdownContainer] p')?.innerText ?? b.innerText ?? '').trim()"
-        ".split('\\n').pop()"
+def list_labels(page: Page) -> list[str]:
+    """Return the words on each button, without the names of icons."""
+    return page.locator(BUTTONS).evaluate_all(
+        "all => all.map(b => (b.querySelector('[data-testid=stMarkdownContainer] p') ?? b).innerText.trim()"
+        ".split('\\n').pop())"
     )
 
 
@@ -122,7 +120,8 @@ def open_page(page: Page, address: str) -> None:
 
 
 def wait_until_settled(page: Page) -> None:
-    """Wait until the run of the page, and an analysis of a video, have ended."""
+    """Wait until the run of the page, and an analysis of a video, have ended; a stream goes on."""
     page.wait_for_timeout(1000)
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
-    expect(page.get_by_role("button", name="Stop and keep results so far")).to_have_count(0)
+    expect(page.get_by_role("button", name="Stop and keep results so far")).to_have_count(0, timeout=TIMEOUT_MS)
+    if page.locator("[data-testid=stMain] iframe").count() == 0:
+        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")

@@ -165,6 +165,14 @@ def use_tiny_networks(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(networks, "GAN_BUILDERS", dict.fromkeys(GAN_NETWORKS, build_tiny_networks))
 
 
+def add_file(folder: Path, name: str, content: bytes) -> None:
+    """Write a file of a model, and name it in the card."""
+    (folder / name).write_bytes(content)
+    card = json.loads((folder / "card.json").read_text())
+    card["files"][name] = {"sha256": compute_sha256(folder / name)}
+    (folder / "card.json").write_text(json.dumps(card))
+
+
 def write_guidance_classifier(folder: Path, labels: Sequence[str] = FER2013_LABELS) -> Path:
     """Write an untrained classifier with model.keras."""
     import keras
