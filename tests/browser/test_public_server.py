@@ -29,6 +29,7 @@ PAGES = ("", "webcam", "photo", "video", "synthetic_faces", "model_card")
 HIDDEN_PAGES = ("collection", "data", "train", "runs")
 MAX_PRESSES = 60  # on a page; each press may show more buttons
 BUTTONS = ":is([data-testid=stMain], [data-testid=stSidebarUserContent]) button:enabled:visible"
+LABEL_OF = r"""b => (b.querySelector('[data-testid=stMarkdownContainer] p') ?? b).innerText.trim().split("\n").pop()"""
 MAX_POLLS = 60  # of a page, a second apart
 LAST = ("Delete", "All videos", "Start over")  # they end what other buttons are for
 
@@ -102,17 +103,16 @@ def press_all(page: Page, address: str) -> set[str]:
         if not left:
             break
         pressed.add(left[0])
-        page.locator(BUTTONS).nth(labels.index(left[0])).click(force=True)
+        page.locator(BUTTONS).evaluate_all(
+            f"(all, label) => all.find(b => ({LABEL_OF})(b) === label)?.click()", left[0]
+        )
         wait_until_settled(page)
     return pressed
 
 
 def list_labels(page: Page) -> list[str]:
     """Return the words on each button, without the names of icons."""
-    return page.locator(BUTTONS).evaluate_all(
-        "all => all.map(b => (b.querySelector('[data-testid=stMarkdownContainer] p') ?? b).innerText.trim()"
-        ".split('\\n').pop())"
-    )
+    return page.locator(BUTTONS).evaluate_all(f"all => all.map({LABEL_OF})")
 
 
 def open_page(page: Page, address: str) -> None:
