@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from emotion.jobs.ownership import OWNER_FILE
@@ -28,10 +29,16 @@ TIMEOUT_MS = 300_000
 PAGES = ("", "webcam", "photo", "video", "synthetic_faces", "model_card")
 HIDDEN_PAGES = ("collection", "data", "train", "runs")
 MAX_PRESSES = 60  # on a page; each press may show more buttons
-BUTTONS = ":is([data-testid=stMain], [data-testid=stSidebarUserContent]) button:enabled:visible"
+# Thumbnails select a face.
+BUTTONS = (
+    ":is([data-testid=stMain], [data-testid=stSidebarUserContent], [data-testid=stPopoverBody]) "
+    "button:enabled:visible:not(.thumbnail)"
+)
 LABEL_OF = r"""b => (b.querySelector('[data-testid=stMarkdownContainer] p') ?? b).innerText.trim().split("\n").pop()"""
 MAX_POLLS = 60  # of a page, a second apart
-LAST = ("Delete", "All videos", "Start over")  # they end what other buttons are for
+# They end what other buttons are for.
+LAST = ("All videos", "Delete", "Mirror game", "Single image", "Start over")
+APPEARS_LATER = {"Demo": "Snapshot"}  # what a button shows after some seconds
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +56,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Trac
         "EMOTION_PUBLIC": "1",
         "EMOTION_WORKSPACE": str(folder / "workspace"),
     }
-    allowed = [folder / "tmp", folder / "workspace" / "data" / "videos"]
+    data = folder / "workspace" / "data"
+    (data / "samples").mkdir(parents=True)
+    # The sample video is the same for all.
+    allowed = [folder / "tmp", data / "videos", data / "samples"]
     words = ["-m", "emotion", "app", "--server.headless=true", f"--server.port={port}"]
     traced = tracing.start(words, folder / "trace.txt", ROOT, allowed, variables)
     url = f"http://127.0.0.1:{port}"
@@ -81,14 +91,17 @@ def test_no_button_makes_the_server_download_or_write_elsewhere(server: tuple[st
     context.close()
     print(pressed)  # shown where it fails
     assert "Start camera" in pressed[""]
-    assert "Demo" in pressed["webcam"]
+    assert {"Demo", "Snapshot", "Record"} <= pressed["webcam"]
     assert {"Sample photo", "Start over"} <= pressed["photo"]
     assert {"Table (CSV)", "Delete for good"} <= pressed["video"]
     assert "Another" in pressed["synthetic_faces"]
     videos = Path(traced.allowed[1])
-    assert {entry.name for entry in videos.parent.iterdir()} == {"videos"}
+    assert {entry.name for entry in videos.parent.iterdir()} == {"videos", "samples"}
     assert all((folder / OWNER_FILE).is_file() for folder in videos.iterdir() if folder.is_dir())
-    assert traced.violations() == []
+    # The browser, which is on this machine, gets the frames of the demo.
+    own = {f"{address.address} " for addresses in psutil.net_if_addrs().values() for address in addresses}
+    assert [found for found in traced.connections() if not found.startswith(tuple(own))] == []
+    assert traced.files() == []
 
 
 def press_all(page: Page, address: str) -> set[str]:
@@ -106,6 +119,8 @@ def press_all(page: Page, address: str) -> set[str]:
         page.locator(BUTTONS).evaluate_all(
             f"(all, label) => all.find(b => ({LABEL_OF})(b) === label)?.click()", left[0]
         )
+        if left[0] in APPEARS_LATER:
+            expect(page.get_by_role("button", name=APPEARS_LATER[left[0]])).to_be_visible()
         wait_until_settled(page)
     return pressed
 

@@ -130,7 +130,8 @@ def write_onnx(
 
 
 def write_card(folder: Path, card: dict[str, Any], change: Change | None) -> Path:
-    card["files"] = {"model.onnx": {"bytes": 0, "sha256": compute_sha256(folder / "model.onnx")}}
+    files = [folder / name for name in ("model.onnx", "model.keras") if (folder / name).is_file()]
+    card["files"] = {path.name: {"bytes": 0, "sha256": compute_sha256(path)} for path in files}
     if change is not None:
         change(card)
     (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
