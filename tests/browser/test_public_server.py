@@ -29,10 +29,8 @@ TIMEOUT_MS = 300_000
 PAGES = ("", "webcam", "photo", "video", "synthetic_faces", "model_card")
 HIDDEN_PAGES = ("collection", "data", "train", "runs")
 MAX_PRESSES = 60  # on a page; each press may show more buttons
-# Thumbnails select a face.
 BUTTONS = (
-    ":is([data-testid=stMain], [data-testid=stSidebarUserContent], [data-testid=stPopoverBody]) "
-    "button:enabled:visible:not(.thumbnail)"
+    ":is([data-testid=stMain], [data-testid=stSidebarUserContent], [data-testid=stPopoverBody]) button:enabled:visible"
 )
 LABEL_OF = r"""b => (b.querySelector('[data-testid=stMarkdownContainer] p') ?? b).innerText.trim().split("\n").pop()"""
 MAX_POLLS = 60  # of a page, a second apart
@@ -112,7 +110,8 @@ def press_all(page: Page, address: str) -> set[str]:
         if page.url.split("?")[0] != address.split("?")[0]:
             open_page(page, address)
         labels = list_labels(page)
-        left = sorted({*labels} - pressed - {""}, key=lambda label: (label.startswith(LAST), label))
+        words = {label for label in labels if label and not label.isdigit()}  # numbers select a face
+        left = sorted(words - pressed, key=lambda label: (label.startswith(LAST), label))
         if not left:
             break
         pressed.add(left[0])
