@@ -9,7 +9,8 @@ else
 endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: app test check all-tests fast-tests fuzz load-test startup-benchmark chaos-test screenshots docs setup lint style types lock clean
+.PHONY: app test check all-tests fast-tests fuzz load-test startup-benchmark chaos-test screenshots docs setup lint style types lock audit sbom \
+  licenses platforms clean
 app: $(VENV)/.app
 	$(BIN)/python -m emotion app
 
@@ -89,6 +90,26 @@ lock: $(VENV)/.dev
 	$(INSTALL) uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --custom-compile-command "make lock" -c constraints.txt -o requirements.lock requirements.txt
+
+# Known vulnerabilities of the locked versions; without a network: make audit ADVISORIES=all.zip, a copy of the OSV database.
+ADVISORIES ?=
+audit: $(VENV)/.dev
+	$(BIN)/python -m tools.audit_dependencies $(if $(ADVISORIES),--advisories $(ADVISORIES))
+
+# What requirements.lock installs, as out/sbom.json in the CycloneDX format.
+sbom: $(VENV)/.dev
+	mkdir -p out
+	$(BIN)/python -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible --output-format JSON \
+	  --output-file out/sbom.json requirements.lock
+
+# The licenses of what requirements.lock installs, into docs/licenses.md.
+licenses: $(VENV)/.dev
+	$(BIN)/python -m tools.list_licenses
+
+# The systems and Python versions for which requirements.lock resolves.
+platforms: $(VENV)/.dev
+	$(INSTALL) uv
+	$(BIN)/python -m tools.check_platforms
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
