@@ -26,6 +26,7 @@ from typing import Final, TextIO
 from emotion.errors import EmotionError, JobError
 from emotion.faces import Face
 from emotion.formatting import format_clock
+from emotion.jobs.memory import return_free_memory
 from emotion.jobs.reporter import JobReporter
 from emotion.jobs.result_folder import check_result_folder, clear_result, complete_result, start_result
 from emotion.jobs.result_manifest import VIDEO, ResultManifest
@@ -222,6 +223,8 @@ class _VideoPipeline:
         self._thumbnails.write()
         self._highlights.write()
         self._cover.write()
+        if self._video.info.reduction > 1:
+            return_free_memory()
         self._last_preview_time = time.monotonic()
 
     def _finish_video(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Final
 
@@ -52,12 +54,22 @@ def analyze_photo(content: bytes, name: str, *, with_features: bool = False) -> 
         position = f"{num_ahead} before yours" if num_ahead else "yours is next"
         slots[0].caption(f"Many photos are being analyzed right now; {position}.")
 
-    with _get_semaphore().acquire(show_position, _count_slots(content)):
+    with take_turn([content], show_position):
         for slot in slots:
             slot.empty()
         analysis = _analyze_photo(key, content, name, analyzer, settings)
     analyzed.add(key)
     return analysis
+
+
+def take_turn(contents: Iterable[bytes], on_wait: Callable[[int], None]) -> AbstractContextManager[None]:
+    """Wait until photos may be decoded one after the other, and hold their share of `MAX_MEGAPIXELS` inside `with`.
+
+    Args:
+        contents: The bytes of the files.
+        on_wait: Called repeatedly while waiting, with the number of threads ahead.
+    """
+    return _get_semaphore().acquire(on_wait, max(map(_count_slots, contents), default=MAX_MEGAPIXELS))
 
 
 @st.cache_resource(show_spinner=False)
