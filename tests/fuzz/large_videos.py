@@ -12,7 +12,7 @@ from emotion.benchmarks.steps import run_with_peak_memory
 from tests.media.videos import make_video
 
 MAX_MEGABYTES: Final = 600.0
-NUM_FRAMES: Final = 50  # the memory of an analysis reaches its peak within the first thirty
+NUM_FRAMES: Final = 36  # the memory of an analysis reaches its peak within the first thirty
 _QUIET_X265: Final = "log-level=none"
 
 

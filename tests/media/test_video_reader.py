@@ -27,10 +27,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from emotion.errors import VideoError
+from emotion.media.containers.timestamps import TimestampNormalizer
 from emotion.media.containers.tone_mapping import map_tones
 from emotion.media.containers.video_container import start_time, video_display_name
 from emotion.media.image_reader import read_image
-from emotion.media.video_reader import MAX_CORRUPT_PACKETS, TimestampNormalizer, VideoInfo, VideoLimits, VideoReader
+from emotion.media.video_reader import MAX_CORRUPT_PACKETS, VideoInfo, VideoLimits, VideoReader
 from tests.media.videos import draw_frame, make_video, read_index
 
 ROOT = Path(__file__).resolve().parents[2]
