@@ -34,11 +34,12 @@ all-tests: $(VENV)/.dev
 fast-tests: $(VENV)/.dev
 	$(PYTEST) -m "not slow"
 
-# 10,000 damaged images and 1,000 damaged videos through the decoders: make fuzz SEED=2
+# 10,000 damaged images and 1,000 damaged videos through the decoders, and the memory of large videos: make fuzz SEED=2
 SEED ?= 1
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.fuzz images --count 10000 --seed $(SEED)
 	$(BIN)/python -m tests.fuzz videos --count 1000 --seed $(SEED)
+	$(BIN)/python -m tests.fuzz large
 
 # Ten users, two of them with a camera; writes a table and a chart into out/load.
 MINUTES ?= 10

@@ -131,7 +131,7 @@ def format_summary(analysis: VideoAnalysis) -> str:
     frame_rate = {library.FAST_STRIDE: "about eight frames a second", 1: "every frame"}.get(
         settings.frame_stride, f"one of {settings.frame_stride} frames"
     )
-    size = f"{info.width} x {info.height}" if info else ""
+    size = f"{info.width} x {info.height}" + (" (reduced)" if info.reduction > 1 else "") if info else ""
     tools = f"{provenance['detector']['name']}, {provenance['model']['name']}"
     parts = [
         format_duration(analysis),
