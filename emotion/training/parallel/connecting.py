@@ -109,7 +109,7 @@ def _accept_all(listener: Listener, address: GroupAddress, check: Callable[[], N
         check()
         with suppress(Empty):
             connection = arrived.get(timeout=_WAIT_SECONDS)
-            with suppress(EOFError, OSError, ValueError):  # it is gone again, or no worker
+            with suppress(EOFError, OSError, ValueError, LookupError, TypeError):  # it is gone again, or no worker
                 rank, problem = _read_greeting(connection, address, connections)
                 if problem:
                     refuse(connection, problem)
@@ -132,7 +132,7 @@ def _accept_forever(listener: Listener, arrived: Queue[Connection]) -> None:
     while True:
         try:
             arrived.put(listener.accept())
-        except (AuthenticationError, ConnectionError, EOFError):
+        except (AuthenticationError, ConnectionError, EOFError, ValueError):  # it does not know the token, or is gone
             continue
         except OSError:
             return

@@ -155,24 +155,19 @@ def test_a_killed_worker_ends_the_training_which_goes_on_after_its_last_epoch(
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_workers_meet_at_an_address_and_end_when_the_first_one_is_killed(
-    file: Path, alone: Path, tmp_path: Path, commands: ExitStack
+    file: Path, tmp_path: Path, commands: ExitStack
 ) -> None:
     folder, meeting = tmp_path / "run", ["--workers", 2, "--address", f"127.0.0.1:{free_port()}"]
 
-    def start_both() -> list[Command]:
-        return [
-            start(commands, arguments(file, folder, *meeting, "--rank", rank), tmp_path / f"log{rank}")
-            for rank in (0, 1)
-        ]
-
-    leader, follower = start_both()
+    leader, follower = (
+        start(commands, arguments(file, folder, *meeting, "--rank", rank), tmp_path / f"log{rank}") for rank in (0, 1)
+    )
     pause_after_an_epoch(folder)
     leader.process.send_signal(signal.SIGKILL)
     assert follower.wait() == 1
     assert follower.sentences[-1].startswith("emotion: Worker 0 of 2 is gone")
     assert "Traceback" not in follower.log.read_text()
-    assert [command.wait() for command in start_both()] == [0, 0]
-    assert_same_training(folder, alone)
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["run"]
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from multiprocessing.connection import Listener
 from typing import Any
 
 import numpy as np
@@ -133,18 +134,39 @@ def test_a_lost_worker_is_one_sentence_for_all(executor: ThreadPoolExecutor) -> 
 
 
 def test_a_lost_leader_is_one_sentence(executor: ThreadPoolExecutor) -> None:
+    def follow(port: int) -> None:
+        join_group(replace(ADDRESS, port=port), 1).receive_epoch([])
+
+    with Listener((ADDRESS.host, 0), authkey=ADDRESS.token.encode()) as leader:
+        started = executor.submit(follow, leader.address[1])  # type: ignore[arg-type]
+        with leader.accept() as connection:
+            connection.recv_bytes()
+            connection.send_bytes(b"ready")
+    with pytest.raises(JobError, match="Worker 0 of 3 is gone"):
+        started.result()
+
+
+def test_a_leader_that_ends_early_is_one_sentence(executor: ThreadPoolExecutor) -> None:
+    with Listener((ADDRESS.host, 0), authkey=ADDRESS.token.encode()) as leader:
+        started = executor.submit(join_group, replace(ADDRESS, port=leader.address[1]), 1)
+        leader.accept().close()
+    with pytest.raises(JobError, match="ended before the training began"):
+        started.result()
+
+
+def test_values_of_another_size_are_one_sentence(executor: ThreadPoolExecutor) -> None:
     started: list[Future[Any]] = []
 
     def follow(port: int, rank: int) -> None:
-        join_group(replace(ADDRESS, port=port), rank).receive_epoch([])
+        join_group(replace(ADDRESS, port=port), rank).all_reduce(np.zeros(rank))
 
     def start(port: int) -> None:
         started.extend(executor.submit(follow, port, rank) for rank in (1, 2))
 
-    with lead_group(ADDRESS, start, lambda: None) as group:
-        for connection in group._connections:
-            connection.close()
-    with pytest.raises(JobError, match="Worker 0 of 3 is gone"):
+    message = "Worker 2 sent 16 bytes, expected 8"
+    with pytest.raises(JobError, match=message), lead_group(ADDRESS, start, lambda: None) as group:
+        group.all_reduce(np.zeros(1))
+    with pytest.raises(GroupEnded, match=message):
         started[0].result()
 
 
