@@ -19,6 +19,7 @@ import pytest
 from emotion.cli.main import main
 from emotion.errors import SettingsError
 from emotion.jobs.job import Job
+from emotion.jobs.process_record import is_alive
 from emotion.storage import PROJECT_ROOT
 from emotion.training.classifier.parallel_training import Workers
 from emotion.training.parallel.connecting import TOKEN_VAR
@@ -27,6 +28,9 @@ from emotion.training.runs.step_monitor import PAUSE_FILE, PAUSED_MESSAGE
 from tests.ports import free_port
 from tests.training.making import dataset, to_arrays, write_npz
 from tests.waiting import wait_until
+
+# Keras' variables and NumPy 2
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 EPOCHS = 6
 TIMEOUT = 400.0  # seconds; on a busy machine TensorFlow takes a minute to load
@@ -146,7 +150,7 @@ def test_a_killed_worker_ends_the_training_which_goes_on_after_its_last_epoch(
     assert command.wait() == 1
     assert any(" of 3 is gone: run the same command again" in sentence for sentence in command.sentences)
     assert "Traceback" not in command.log.read_text()
-    assert not any(worker.is_running() for worker in workers)
+    wait_until(lambda: not any(map(is_alive, workers)))
     assert 0 < len(read_history(folder)) < EPOCHS
     assert main(arguments(file, folder)) == 0  # with another number of workers
     assert_same_training(folder, alone)
@@ -181,7 +185,7 @@ def test_a_stop_ends_all_workers(file: Path, tmp_path: Path, commands: ExitStack
         process.send_signal(signal.SIGINT)  # as a terminal does
     assert command.wait() == 130
     assert "Traceback" not in command.log.read_text()
-    assert not any(child.is_running() for child in children)
+    wait_until(lambda: not any(map(is_alive, children)))
     assert Job(folder).read_state().status == "stopped"
 
 
