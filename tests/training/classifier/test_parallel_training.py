@@ -34,8 +34,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 EPOCHS = 6
 TIMEOUT = 400.0  # seconds; on a busy machine TensorFlow takes a minute to load
-# After 18 steps at a small learning rate: rounding decides which of two equal values max pooling takes, so that single
-# gradients differ, and larger steps would carry that on.
+# After 18 steps at a small learning rate: differences of rounding grow from step to step, and faster with larger steps.
 TOLERANCE = 1e-3
 
 
