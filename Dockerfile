@@ -1,7 +1,8 @@
 # The app without the test dependencies:   docker build -t emotion-studio . && docker run -p 127.0.0.1:8501:8501 emotion-studio
-# On a network, name the hosts of the address bar: -e STREAMLIT_SERVER_ALLOWED_HOSTS="localhost studio.example.org"
+# On a network, name the hosts of the address bar: -e EMOTION_HOSTS=studio.example.org
 # A camera needs HTTPS unless the browser runs on the same machine.
-# For a build that stays the same, name it by digest: --build-arg PYTHON_IMAGE=python@sha256:...
+# For a build that stays the same, name the base image by digest, see docs/deployment.md:
+# --build-arg PYTHON_IMAGE=python:3.12-slim@sha256:...
 ARG PYTHON_IMAGE=python:3.12-slim
 FROM ${PYTHON_IMAGE}
 

@@ -9,7 +9,8 @@ else
 endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: app test check all-tests fast-tests fuzz load-test startup-benchmark chaos-test screenshots messages docs setup lint style types lock clean
+.PHONY: app test check all-tests fast-tests fuzz load-test startup-benchmark chaos-test screenshots messages docs setup lint style types lock audit sbom \
+  licenses platforms clean
 app: $(VENV)/.app
 	$(BIN)/python -m emotion app
 
@@ -33,11 +34,12 @@ all-tests: $(VENV)/.dev
 fast-tests: $(VENV)/.dev
 	$(PYTEST) -m "not slow"
 
-# 10,000 damaged images and 1,000 damaged videos through the decoders: make fuzz SEED=2
+# 10,000 damaged images and 1,000 damaged videos through the decoders, and the memory of large videos: make fuzz SEED=2
 SEED ?= 1
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.fuzz images --count 10000 --seed $(SEED)
 	$(BIN)/python -m tests.fuzz videos --count 1000 --seed $(SEED)
+	$(BIN)/python -m tests.fuzz large
 
 # Ten users, two of them with a camera; writes a table and a chart into out/load.
 MINUTES ?= 10
@@ -98,6 +100,26 @@ lock: $(VENV)/.dev
 	$(INSTALL) uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --custom-compile-command "make lock" -c constraints.txt -o requirements.lock requirements.txt
+
+# Known vulnerabilities of the locked versions; without a network: make audit ADVISORIES=all.zip, a copy of the OSV database.
+ADVISORIES ?=
+audit: $(VENV)/.dev
+	$(BIN)/python -m tools.audit_dependencies $(if $(ADVISORIES),--advisories $(ADVISORIES))
+
+# What requirements.lock installs, as out/sbom.json in the CycloneDX format.
+sbom: $(VENV)/.dev
+	mkdir -p out
+	$(BIN)/python -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible --output-format JSON \
+	  --output-file out/sbom.json requirements.lock
+
+# The licenses of what requirements.lock installs, into docs/licenses.md.
+licenses: $(VENV)/.dev
+	$(BIN)/python -m tools.list_licenses
+
+# The systems and Python versions for which requirements.lock resolves.
+platforms: $(VENV)/.dev
+	$(INSTALL) uv
+	$(BIN)/python -m tools.check_platforms
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

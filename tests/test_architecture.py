@@ -204,11 +204,16 @@ def test_html_is_never_made_of_what_others_wrote() -> None:
             assert is_escaped or isinstance(call.args[0], ast.Constant), f"{module}, line {call.lineno}"
 
 
-def test_only_fetching_and_a_cluster_that_is_named_open_a_connection() -> None:
+def test_only_fetching_and_machines_that_are_named_open_a_connection() -> None:
     network = {"urllib", "requests", "httpx", "aiohttp", "socket", "ftplib", "http"}
     modules = {
         found.module
         for found in imports()
         if found.name.split(".")[0] in network and not found.name.startswith("urllib.parse")  # which only splits text
     }
-    assert modules <= {"emotion.recognition.detectors.detector_factory", "emotion.archive.engines.ray_engine"}
+    assert modules <= {
+        "emotion.recognition.detectors.detector_factory",
+        "emotion.archive.engines.ray_engine",
+        "emotion.training.parallel.connecting",
+        "emotion.training.parallel.group",
+    }

@@ -205,6 +205,8 @@ def test_the_library_connects_to_no_server(start: Start) -> None:
             "dcgan-upsampling",
             "--epochs",
             "1",
+            "--epoch-images",
+            "256",
             "--data",
             "{material}/fer2013.csv",
         ),

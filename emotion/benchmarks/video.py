@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple, NotRequired, TypedDict
 
@@ -91,17 +92,23 @@ def _measure_case(
 
 
 def write_video(path: Path, size_wh: tuple[int, int], num_faces: int, duration: float) -> None:
-    """Write a video in which `num_faces` faces sway side by side on a gradient, for `duration` seconds."""
+    """Write a video of the frames of `iter_frames`, for `duration` seconds."""
+    with VideoWriter(path, *size_wh) as writer:
+        for index, frame in enumerate(iter_frames(size_wh, num_faces, round(duration * FPS))):
+            writer.write(frame, index / FPS)
+
+
+def iter_frames(size_wh: tuple[int, int], num_faces: int, count: int) -> Iterator[ImageArray]:
+    """Yield RGB frames uint8 (height, width, 3) in which `num_faces` faces sway side by side on a gradient."""
     width, height = size_wh
     x, y, w, h = _HEAD_BOX
     head_height = round(height * _HEAD_FRACTION / math.sqrt(num_faces))
     head = cv2.resize(read_image(SAMPLE_IMAGE)[y : y + h, x : x + w], (round(head_height * w / h), head_height))
     gradient = np.add.outer(np.linspace(40, 120, height), np.linspace(0, 60, width)).astype(np.uint8)
-    with VideoWriter(path, width, height) as writer:
-        for i in range(round(duration * FPS)):
-            frame = np.dstack([gradient] * 3)
-            _draw_heads(frame, np.asarray(head, np.uint8), num_faces, i / FPS)
-            writer.write(frame, i / FPS)
+    for i in range(count):
+        frame = np.dstack([gradient] * 3)
+        _draw_heads(frame, np.asarray(head, np.uint8), num_faces, i / FPS)
+        yield frame
 
 
 def _draw_heads(image: ImageArray, head: ImageArray, num_faces: int, timestamp: float) -> None:

@@ -91,10 +91,11 @@ def _enlarge(face: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
 def load_sample_sheets(bundle: ModelBundle) -> dict[int, NDArray[np.uint8]]:
     """Return epoch -> sample sheet, gray uint8: seeds 0 to 7 side by side, one expression per row.
 
-    Empty where the model has no sheets or their file does not match the card.
+    Empty where the card names no sheets or their file does not match it.
     """
     epochs, path = bundle.generator_card.sheet_epochs, bundle.folder / SAMPLE_SHEETS_FILE
-    stacked = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) if path.is_file() else None
+    is_named = SAMPLE_SHEETS_FILE in bundle.card.files  # so that its sha256 was checked
+    stacked = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) if is_named else None
     if stacked is None or not epochs or len(stacked) % len(epochs):
         return {}
     return dict(zip(map(int, epochs), np.split(stacked.astype(np.uint8), len(epochs)), strict=True))

@@ -8,11 +8,11 @@ from typing import Any, Final, NamedTuple
 import keras
 import tensorflow as tf
 
-from emotion.errors import ModelError
 from emotion.generation.config import GanConfig
 from emotion.generation.metrics import narrowest_head
 from emotion.generation.networks import FACE_SIZE, LATENT_DIM, GanNetworks
 from emotion.model_store.store import ModelBundle
+from emotion.training.keras_files import load_keras_file
 from emotion.training.keras_types import Tensor
 
 # As the guidance classifier was trained: hard targets would reward more extreme expressions than people show.
@@ -37,15 +37,10 @@ def load_guidance_classifier(bundle: ModelBundle, labels: tuple[str, ...]) -> Ca
     """Return a differentiable function of faces (n, 48, 48, 1), gray 0 to 255, to logits (n, len(labels)).
 
     Raises:
-        ModelError: The bundle has no head with all `labels`, or no model.keras.
+        ModelError: The bundle has no head with all `labels`, or no usable model.keras.
     """
     head = narrowest_head(bundle, labels)
-    try:
-        classifier: Any = keras.models.load_model(bundle.folder / "model.keras", compile=False)
-    except Exception as error:  # a damaged or hostile file raises errors of any type, from HDF5 to TensorFlow
-        raise ModelError(
-            f"{bundle.folder} holds no model.keras of a classifier; guidance needs one: choose another classifier."
-        ) from error
+    classifier = load_keras_file(bundle.keras_path)
     classifier.trainable = False
     label_indices = [head.labels.index(label) for label in labels]
     return lambda faces: tf.gather(classifier(faces, training=False)[head.output], label_indices, axis=1)

@@ -27,6 +27,7 @@ import psutil
 
 from emotion.errors import JobError
 from emotion.formatting import format_name
+from emotion.jobs.leftovers import remove_partial_files
 from emotion.jobs.process_record import (
     JOB_ENV_VAR,
     MAX_TIMESTAMP,
@@ -51,7 +52,6 @@ _KILL_POLL_SECONDS: Final = 0.02
 _STOP_POLL_SECONDS: Final = 0.05
 _MAX_LOG_LINE_BYTES: Final = 500
 _MAX_LABEL_LENGTH: Final = 200
-_LEFTOVER_PATTERN: Final = ".????????.part*"  # see `storage.atomic_path`
 _start_lock: Final = threading.Lock()  # two sessions of one server must not start in one folder
 
 
@@ -260,8 +260,9 @@ def _start_process(command: list[str], folder: Path) -> None:
 
 def _remove_leftovers(folder: Path) -> None:
     """Remove the stop request, progress and partial files of an earlier process that was killed."""
-    for path in (folder / STOP_FILE, folder / PROGRESS_FILE, *folder.rglob(_LEFTOVER_PATTERN)):
-        path.unlink(missing_ok=True)
+    (folder / STOP_FILE).unlink(missing_ok=True)
+    (folder / PROGRESS_FILE).unlink(missing_ok=True)
+    remove_partial_files(folder)
 
 
 def _spawn_process(command: list[str], folder: Path) -> subprocess.Popen[bytes]:

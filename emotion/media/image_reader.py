@@ -110,6 +110,24 @@ def decode_image(source: FileSource, *, limits: ImageLimits = DEFAULT_LIMITS, na
         raise image_error(label, _("is damaged or cut off")) from error
 
 
+def count_pixels(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> int:
+    """Return how many pixels `read_image` makes of a file, by its header; nothing is decoded.
+
+    It is `limits.max_pixels` where the header is not read: for HEIC, for what is reduced, and for what is no image.
+    """
+    mute_pillow()
+    try:
+        if data.startswith(b"\xff\xd8"):
+            header = check_jpeg(data, UNNAMED_IMAGE)
+            return min(header.width * header.height, limits.max_pixels) if header is not None else limits.max_pixels
+        if data.startswith((b"II", b"MM")):
+            check_tiff(data, limits, UNNAMED_IMAGE)
+        width, height = Image.open(BudgetedReader(data, UNNAMED_IMAGE), formats=_FORMATS).size
+    except Exception:  # as in `decode_image`; the error is raised where the file is read
+        return limits.max_pixels
+    return min(width * height, limits.max_pixels)
+
+
 def as_rgb(image: ImageSource, *, order: Literal["rgb", "bgr"] = "rgb") -> NDArray[np.uint8]:
     """Convert any image source to RGB uint8; every public function that takes an image calls this.
 

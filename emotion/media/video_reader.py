@@ -20,7 +20,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from emotion.media.containers.frame_conversion import FrameConverter, Orientation
+from emotion.media.containers.frame_conversion import FrameConverter, FrameLimits, Orientation
+from emotion.media.containers.timestamps import TimestampNormalizer
 from emotion.media.containers.video_container import (
     DECODE_ERRORS,
     decoder_options,
@@ -37,24 +38,32 @@ from emotion.translation.messages import gettext as _
 from emotion.translation.messages import pgettext
 
 _CONTAINER_NAMES: Final = {"mov,mp4,m4a,3gp,3g2,mj2": "mp4", "matroska,webm": "matroska"}
-_NUM_THREADS: Final = 2  # each thread holds a frame
+_NUM_THREADS: Final = 2
+_MAX_FRAME_BYTES: Final = 36_000_000  # 4K in 4:2:2 with 10 bits takes 33, 4096 x 4096 in 4:2:0 with 8 bits 25
 
 # Reading ends after this much damage.
 MAX_CORRUPT_PACKETS: Final = 10_000  # in a row
 _MAX_CORRUPT_READS: Final = 100
 _OVERSIZED_THRESHOLD: Final = 3  # packets in a row; a single one counts as damage
 
-_MIN_RESET_SECONDS: Final = 1.0  # timestamps that fall by less are jitter, by more they restart
 _MAX_FPS: Final = 1000.0  # larger values in files are the resolution of their clock
 _DEFAULT_FPS: Final = 25.0  # where the file states none
 
 
 @dataclass(frozen=True)
 class VideoLimits:
-    """Upper bounds on the duration and on the pixels on each side of a frame as displayed."""
+    """Upper bounds on the duration, and on the frames as displayed.
+
+    Attributes:
+        max_seconds: The duration.
+        max_side: Pixels on each side of a frame.
+        max_pixels: Pixels of a frame that is not reduced; a larger one is reduced to those of Full HD, since the
+            analysis of a video in full size would take more than a gigabyte.
+    """
 
     max_seconds: float = 1800.0
     max_side: int = 4096
+    max_pixels: int = 1920 * 1200
 
 
 DEFAULT_LIMITS: Final = VideoLimits()
@@ -65,8 +74,8 @@ class VideoInfo:
     """Facts of a video that are available before it is decoded to its end.
 
     Attributes:
-        width: Of the first frame as displayed, in pixels.
-        height: Of the first frame as displayed, in pixels.
+        width: Of the first frame as displayed, in pixels, after the reduction.
+        height: Of the first frame as displayed, in pixels, after the reduction.
         duration: Seconds to the end of the last frame, as the file states it: it may be wrong or None.
         fps: Average frames per second, as the file states it: it may be wrong or None.
         num_frames: As the file states it or by duration and rate: it may be wrong or None.
@@ -74,6 +83,7 @@ class VideoInfo:
         container: "mp4", "matroska", or FFmpeg's name of the container.
         rotation: Clockwise degrees (0, 90, 180 or 270) that make a frame upright.
         has_audio: Whether there is an audio stream.
+        reduction: Factor by which width and height of a large video are divided, see `VideoLimits`.
     """
 
     width: int
@@ -85,6 +95,7 @@ class VideoInfo:
     container: str
     rotation: int
     has_audio: bool
+    reduction: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -129,13 +140,17 @@ class VideoReader:
         self._container = open_video(path, name, limits.max_side)
         try:
             self._stream = video_stream(self._container, self._label)
-            self._converter = FrameConverter(self._stream, self._label, limits.max_side)
+            frame_limits = FrameLimits(limits.max_side, _MAX_FRAME_BYTES, limits.max_pixels)
+            self._converter = FrameConverter(self._stream, self._label, frame_limits)
             discard_other_streams(self._stream)
-            self._stream.thread_type = "AUTO"
-            self._stream.codec_context.thread_count = _NUM_THREADS
-            self._stream.codec_context.options = decoder_options(limits.max_side)
-            self._coded_width = self._stream.codec_context.width
-            self._converter.check_size(self._coded_width, self._stream.codec_context.height)
+            codec = self._stream.codec_context
+            self._coded_width = codec.width
+            self._converter.check_size(codec.width, codec.height, codec.format)
+            # Threads that decode several frames at a time hold a frame each.
+            is_reduced = self._converter.reduction(codec.width, codec.height) > 1
+            self._stream.thread_type = "SLICE" if is_reduced else "AUTO"
+            codec.thread_count = _NUM_THREADS
+            codec.options = decoder_options(limits.max_side)
             self._frame_iterator = self._read_frames()
             self._first_frame = next(self._frame_iterator, None)
             if self._first_frame is None:
@@ -156,6 +171,7 @@ class VideoReader:
             self._first_frame = None
             self.end_time = self._frame_end(frame)
             yield frame
+            del frame  # it is not kept in memory while the next one is decoded
 
     def seek(self, timestamp: float) -> None:
         """Continue at the last keyframe before `timestamp` seconds, where `index` restarts at 0.
@@ -207,6 +223,7 @@ class VideoReader:
             container=_CONTAINER_NAMES.get(self._container.format.name, self._container.format.name),
             rotation=self._converter.orientation.clockwise_degrees,
             has_audio=bool(self._container.streams.audio),
+            reduction=round(self._converter.reduction(first_frame.width, first_frame.height), 3),
         )
 
     def _read_frames(self) -> Generator[TimedFrame]:
@@ -221,8 +238,9 @@ class VideoReader:
                 problem = _("is longer than {minutes:.3g} minutes, the most that is read")
                 problem = problem.format(minutes=self._limits.max_seconds / 60)
                 raise video_error(self._label, problem, _("cut it into shorter videos"))
-            self._converter.check_size(frame.width, frame.height)
+            self._converter.check_size(frame.width, frame.height, frame.format)
             yield TimedFrame(index, timestamp, frame, self._converter)
+            del frame
 
     def _decode_frames(self) -> Iterator[VideoFrame]:
         """Yield the frames of all packets, up to a long row of corrupt ones."""
@@ -241,7 +259,8 @@ class VideoReader:
                 raise self._converter.too_large_error(pgettext("pixels of a frame", "more"))
             if num_corrupt > MAX_CORRUPT_PACKETS:
                 return
-            yield from frames
+            while frames:
+                yield frames.pop(0)
         try:
             yield from self._stream.decode(None)  # frames that the decoder still buffers
         except DECODE_ERRORS:
@@ -265,31 +284,6 @@ class VideoReader:
                 return
             except DECODE_ERRORS:
                 self.num_corrupt_packets += 1  # later packets may be intact
-
-
-class TimestampNormalizer:
-    """Makes nondecreasing seconds of timestamps that may be missing, jitter or restart."""
-
-    def __init__(self, start: float | None, frame_duration: float) -> None:
-        self._start, self._frame_duration = start, frame_duration
-        self._last_timestamp: float | None = None
-
-    def normalize(self, timestamp: float | None) -> float:
-        """Return the time of the next frame: one frame duration later where its timestamp is missing or restarts."""
-        next_timestamp = 0.0 if self._last_timestamp is None else self._last_timestamp + self._frame_duration
-        if timestamp is not None and (
-            self._start is None or (self._last_timestamp is None and timestamp < self._start)
-        ):
-            self._start = timestamp - next_timestamp
-        seconds = next_timestamp if timestamp is None or self._start is None else timestamp - self._start
-        if (
-            self._last_timestamp is not None
-            and timestamp is not None
-            and seconds < self._last_timestamp - _MIN_RESET_SECONDS
-        ):
-            self._start, seconds = timestamp - next_timestamp, next_timestamp
-        self._last_timestamp = max(seconds, self._last_timestamp or 0.0)
-        return self._last_timestamp
 
 
 def _read_fps(stream: VideoStream) -> float | None:

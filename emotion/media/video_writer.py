@@ -201,9 +201,11 @@ class _DiscardedError(Exception):
 def letterbox(image: ImageSource, width: int, height: int) -> NDArray[np.uint8]:
     """Fit an image into RGB uint8 (height, width, 3), undistorted and centered between black borders.
 
-    Where only one row or column is missing, the last one is repeated instead.
+    Where only one row or column is missing, the last one is repeated instead. An image of that size is returned itself.
     """
     image = as_rgb(image)
+    if image.shape[:2] == (height, width):
+        return image
     factor = min(width / image.shape[1], height / image.shape[0])
     w, h = min(width, round(image.shape[1] * factor)), min(height, round(image.shape[0] * factor))
     if abs(width - image.shape[1]) <= 1 and abs(height - image.shape[0]) <= 1:  # right but for an odd size

@@ -30,6 +30,7 @@ from emotion.storage import PROJECT_ROOT
 
 BUILTIN_MODELS: Final = MODELS_FOLDER
 NETWORK_FILE: Final = "model.onnx"
+KERAS_FILE: Final = "model.keras"
 
 
 def get_user_models() -> Path:
@@ -70,6 +71,13 @@ class ModelBundle:
     def onnx_path(self) -> Path:
         """The exported network."""
         return self.folder / NETWORK_FILE
+
+    @property
+    def keras_path(self) -> Path:
+        """The trained network; `ModelError` where the card does not name it, so that its sha256 was not checked."""
+        if KERAS_FILE not in self.card.files:
+            raise ModelError(f"The card of {self.folder} names no {KERAS_FILE}; choose another model.")
+        return self.folder / KERAS_FILE
 
     @property
     def sha256(self) -> str:

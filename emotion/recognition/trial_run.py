@@ -6,27 +6,25 @@ finds that in a child process; this module is also the program of that process.
 
 from __future__ import annotations
 
-import json
-import signal
-import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from emotion.environment import BUILTIN_CHECKSUMS, get_workspace
 from emotion.errors import ModelError
+from emotion.jobs.limited_process import limit_process, print_problem, run_limited
 from emotion.model_store.store import ModelBundle
-from emotion.storage import PROJECT_ROOT
 
-MAX_CPU_SECONDS: Final = 20
-_MAX_WALL_SECONDS: Final = 20 if sys.platform == "win32" else 180  # elsewhere a busy machine may take its time
-MAX_MEMORY_BYTES: Final = 4_000_000_000  # of addresses; an empty process with ONNX Runtime takes one billion
 _FREE_SIDE: Final = 128  # pixels of an image where the network leaves the size open; a multiple of its strides
-_TOO_SLOW: Final = f"it was not ready after {MAX_CPU_SECONDS} seconds"
+_VALUE_RANGES: Final = ((0, 0), (255, 255), (0, 255), (-1, 1))  # of the inputs: black, white and random
+_MAX_REASON_LENGTH: Final = 200
+_TOO_MUCH_MEMORY: Final = "it takes too much memory"
+_ALLOCATION_ERRORS: Final = ("bad_alloc", "Failed to allocate", "allocate memory", "OOM when allocating")
 _trusted: Final = set[str]()  # sha256 of networks that this process made or tried
 
 
@@ -41,18 +39,34 @@ def check_network(bundle: ModelBundle) -> None:
     Raises:
         ModelError: It takes too long or too much memory, or its answers are no finite numbers.
     """
-    record = _get_trials_folder() / bundle.sha256
-    if bundle.sha256 in _trusted or bundle.sha256 in _read_checksums() or record.exists():
-        return
-    problem = _run_child(bundle.onnx_path)
+    problem = try_once("emotion.recognition.trial_run", bundle.onnx_path, bundle.sha256)
     if problem:
         raise ModelError(f"The network of the model {bundle.name} cannot be used: {problem}; fetch or train another.")
-    _trusted.add(bundle.sha256)
-    try:
-        record.parent.mkdir(parents=True, exist_ok=True)
-        record.touch()
-    except OSError:
-        return  # the next process tries it again
+
+
+def try_once(module: str, path: Path, sha256: str) -> str:
+    """Let a module try the network of a file, unless it is a shipped one or was tried before.
+
+    Args:
+        module: See `run_limited`.
+        path: The file.
+        sha256: Of the file.
+
+    Returns:
+        What is wrong with the network; "" where nothing is.
+    """
+    record = _get_trials_folder() / sha256
+    if sha256 in _trusted or sha256 in _read_checksums() or record.exists():
+        return ""
+    problem = run_limited(module, path)
+    if not problem:
+        _trusted.add(sha256)
+        try:
+            record.parent.mkdir(parents=True, exist_ok=True)
+            record.touch()
+        except OSError:
+            pass  # the next process tries it again
+    return problem
 
 
 def _get_trials_folder() -> Path:
@@ -66,37 +80,6 @@ def _read_checksums() -> frozenset[str]:
     return frozenset(line.split()[0] for line in lines if line.strip())
 
 
-def _run_child(path: Path) -> str:
-    """Return what is wrong with a network, "" where nothing is."""
-    command = [sys.executable, "-m", "emotion.recognition.trial_run", str(path.resolve()), str(MAX_CPU_SECONDS)]
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_MAX_WALL_SECONDS,
-            check=False,
-            cwd=PROJECT_ROOT,
-        )
-    except subprocess.TimeoutExpired:
-        return _TOO_SLOW
-    if sys.platform != "win32" and done.returncode == -signal.SIGXCPU:
-        return _TOO_SLOW
-    try:
-        return str(json.loads(done.stdout.splitlines()[-1])["problem"])
-    except (ValueError, IndexError, KeyError, TypeError):
-        return f"the process that tried it ended with code {done.returncode}"
-
-
-def _limit_process(max_cpu_seconds: int) -> None:
-    if sys.platform != "win32":
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
-        resource.setrlimit(resource.RLIMIT_CPU, (max_cpu_seconds, max_cpu_seconds + 1))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
 def try_network(path: Path) -> str:
     """Load a network and run it on a black, a white and a random input; return what is wrong, "" where nothing is."""
     import onnxruntime
@@ -106,20 +89,45 @@ def try_network(path: Path) -> str:
     options.log_severity_level = 4  # fatal errors
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        rng = np.random.default_rng(1)
-        for low, high in ((0, 0), (255, 255), (0, 255), (-1, 1)):
-            shapes = {value.name: _make_shape(value.shape) for value in session.get_inputs()}
-            feed = {name: rng.uniform(low, high, shape).astype(np.float32) for name, shape in shapes.items()}
-            for output in session.run(None, feed):
-                if not np.isfinite(np.asarray(output, np.float64)).all():
-                    return "it answers with what is no finite number"
-    except MemoryError:
-        return "it takes too much memory"
+        names = [value.name for value in session.get_inputs()]
+        return find_odd_answer(
+            lambda inputs: session.run(None, dict(zip(names, inputs, strict=True))),
+            [value.shape for value in session.get_inputs()],
+        )
     except Exception as error:  # ONNX Runtime has no public base class of its exceptions
-        text = " ".join(str(error).split())
-        is_memory = any(words in text for words in ("bad_alloc", "Failed to allocate", "allocate memory"))
-        return "it takes too much memory" if is_memory else text[:200]
+        return describe_failure(error)
+
+
+def find_odd_answer(
+    run: Callable[[list[NDArray[np.float32]]], Iterable[Any]], shapes: Sequence[Sequence[int | str | None]]
+) -> str:
+    """Run a network on black, white and random inputs.
+
+    Args:
+        run: From float32 inputs to outputs.
+        shapes: Of the inputs; what is no number is open.
+
+    Returns:
+        What is wrong with an answer; "" where nothing is.
+    """
+    rng = np.random.default_rng(1)
+    for low, high in _VALUE_RANGES:
+        inputs = [rng.uniform(low, high, _make_shape(shape)).astype(np.float32) for shape in shapes]
+        if not all(_is_finite(output) for output in run(inputs)):
+            return "it answers with what is no finite number"
     return ""
+
+
+def _is_finite(output: ArrayLike) -> bool:
+    return bool(np.isfinite(np.asarray(output, np.float64)).all())
+
+
+def describe_failure(error: Exception) -> str:
+    """Return in a few words why a network could not be loaded or run."""
+    text = " ".join(str(error).split())
+    if isinstance(error, MemoryError) or any(words in text for words in _ALLOCATION_ERRORS):
+        return _TOO_MUCH_MEMORY
+    return text[:_MAX_REASON_LENGTH] or type(error).__name__
 
 
 def _make_shape(shape: Sequence[int | str | None]) -> list[int]:
@@ -128,5 +136,5 @@ def _make_shape(shape: Sequence[int | str | None]) -> list[int]:
 
 
 if __name__ == "__main__":
-    _limit_process(int(sys.argv[2]))
-    print(json.dumps({"problem": try_network(Path(sys.argv[1]))}))
+    limit_process(int(sys.argv[2]))
+    print_problem(try_network(Path(sys.argv[1])))

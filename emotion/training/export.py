@@ -14,7 +14,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from emotion.errors import ModelError
-from emotion.model_store.store import compute_sha256
+from emotion.model_store.store import KERAS_FILE, compute_sha256
 from emotion.recognition.trial_run import trust_network
 from emotion.storage import atomic_path, write_atomic
 
@@ -120,8 +120,9 @@ def _save_keras(network: keras.Model, folder: Path) -> None:
     # A copy that is not compiled: the optimizer would double the size of the file.
     bare = keras.Model.from_config(network.get_config())
     bare.set_weights(network.get_weights())
-    with atomic_path(folder / "model.keras") as path:
+    with atomic_path(folder / KERAS_FILE) as path:
         bare.save(path)
+    trust_network(compute_sha256(folder / KERAS_FILE))
 
 
 def _export_onnx(

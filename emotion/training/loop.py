@@ -16,6 +16,7 @@ import numpy as np
 from emotion.errors import DivergenceError, EmotionError
 from emotion.training.bfloat16 import computed_in_bfloat16
 from emotion.training.checkpoints import copy_values, load_checkpoint, save_checkpoint
+from emotion.training.parallel.group import GroupEnded, WorkerGroup
 from emotion.training.runs.folder import append_history
 from emotion.training.runs.run_context import RunContext
 from emotion.training.runs.step_monitor import TrainingStopped
@@ -120,17 +121,35 @@ def train_epochs(training: Training[Any], run: RunContext) -> keras.Model:
     Raises:
         TrainingStopped: Somebody asked for it; the same call continues after the last whole epoch.
         DivergenceError: A loss is not a finite number.
-        EmotionError: The checkpoint is damaged or of another training, or there is no epoch to export.
+        EmotionError: The checkpoint is damaged or of another training, there is no epoch to export, or another worker
+            is gone.
     """
-    loop = _EpochLoop(training, run)
-    if run.export_only:
-        if loop.epoch == 0:
-            raise EmotionError(f"{run.folder} has no whole epoch yet; train at least one.")
-    else:
-        with computed_in_bfloat16() if training.uses_bfloat16 else nullcontext():
+    with computed_in_bfloat16() if training.uses_bfloat16 else nullcontext():
+        if run.group is not None and not run.group.is_leader:
+            _follow_epochs(training, run.group)
+            return training.export_network
+        loop = _EpochLoop(training, run)
+        if not run.export_only:
             loop.run()
+            if run.group is not None:
+                run.group.end()
+        elif loop.epoch == 0:
+            raise EmotionError(f"{run.folder} has no whole epoch yet; train at least one.")
     training.export_network.set_weights(loop.best_weights)
     return training.export_network
+
+
+def _follow_epochs(training: Training[Any], group: WorkerGroup) -> None:
+    """Train the epochs that worker 0 starts; it alone validates and writes."""
+    try:
+        while True:
+            epoch = group.receive_epoch(training.variables())
+            with closing(prefetch(training.start_epoch(epoch))) as ready:
+                for index, batch in enumerate(ready):
+                    training.train_step(batch, index)
+    except GroupEnded as end:
+        if reason := str(end):
+            raise EmotionError(reason) from end
 
 
 class _EpochLoop:
@@ -194,6 +213,8 @@ class _EpochLoop:
         Not Keras' `fit`: called for one epoch at a time it waits 20 s whenever it takes down its pipeline.
         """
         training, monitor = self._training, self._run.monitor
+        if self._run.group is not None:
+            self._run.group.start_epoch(epoch, training.variables())
         batches = training.start_epoch(epoch)
         monitor.start_epoch(epoch + 1, len(batches))
 

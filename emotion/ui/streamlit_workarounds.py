@@ -118,6 +118,28 @@ def add_middleware(make_middleware: Callable[[], Middleware]) -> None:
     starlette_app.create_streamlit_middleware = lambda: [make_middleware(), *create()]
 
 
+def is_host_allowed(host: str | None) -> bool:
+    """Return whether `server.allowedHosts` has the name in a Host header; Streamlit looks at that of WebSockets only.
+
+    Upstream: the function is not public in Streamlit 1.67; no issue is known. Remove when Streamlit refuses all
+    requests under other names.
+    """
+    from streamlit.web.server.starlette import starlette_websocket
+
+    return starlette_websocket.is_host_allowed(host)
+
+
+def read_index_page() -> str:
+    """Return the HTML page that Streamlit serves under every address, whose inline scripts a policy must name.
+
+    Upstream: no issue is known; the place of the file is private to Streamlit 1.67. Remove when Streamlit sets a
+    Content-Security-Policy.
+    """
+    from streamlit import file_util
+
+    return (Path(file_util.get_static_dir()) / "index.html").read_text(encoding="utf-8")
+
+
 def replace_storages(
     media_storage: type[MemoryMediaFileStorage], upload_manager: type[MemoryUploadedFileManager]
 ) -> None:

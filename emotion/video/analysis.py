@@ -287,4 +287,6 @@ def _parse_video_info(values: Mapping[str, Any]) -> VideoInfo:
         raise ValueError("the size of a video is a number of pixels")
     if not all(rate is None or (finite_float(rate) is not None and rate >= 0) for rate in rates):
         raise ValueError("duration, frames and their rate are finite numbers")
+    if (finite_float(info.reduction) or 0) < 1:
+        raise ValueError("the reduction of a video is 1 or more")
     return info

@@ -22,8 +22,8 @@ from emotion.formatting import format_name
 from emotion.results.serialization import features_from_dict
 from emotion.results.tables import FEATURE_COLUMNS, feature_values, score_columns
 from emotion.storage import open_file
+from emotion.video.pipeline import FRAMES_FILE
 
-FRAMES_FILE: Final = "frames.jsonl"
 # Of `FrameLog.to_dataframe`, before one column `score_<label>` per label.
 LOG_COLUMNS: Final = (
     "frame",

@@ -26,6 +26,7 @@ from typing import Final, TextIO
 from emotion.errors import EmotionError, JobError
 from emotion.faces import Face
 from emotion.formatting import format_clock
+from emotion.jobs.memory import return_free_memory
 from emotion.jobs.reporter import JobReporter
 from emotion.jobs.result_folder import check_result_folder, clear_result, complete_result, start_result
 from emotion.jobs.result_manifest import VIDEO, ResultManifest
@@ -37,7 +38,6 @@ from emotion.results import serialization
 from emotion.storage import require_free_space, write_atomic, write_json
 from emotion.tracking.settings import StreamSettings
 from emotion.tracking.stream import Stream
-from emotion.video.frame_log import FRAMES_FILE
 from emotion.video.processing.track_filter import FilteredFrame, TrackFilter
 from emotion.video.processing.workers import DecodedFrame, VideoEncoderThread, decode_in_thread
 from emotion.video.rendering.cover import CoverSelector
@@ -47,6 +47,7 @@ from emotion.video.rendering.thumbnails import ThumbnailStore
 from emotion.video.settings import VideoRequest
 from emotion.video.summary import TrackSummary, VideoStatus, VideoSummary, write_summary
 
+FRAMES_FILE: Final = "frames.jsonl"
 VIDEO_INFO_FILE: Final = "video_info.json"
 ANNOTATED_VIDEO_FILE: Final = "annotated.mp4"
 PREVIEW_FILE: Final = "preview.jpg"
@@ -123,7 +124,7 @@ class _VideoPipeline:
         self._settings, self._folder, self._reporter, self._video = settings, folder, reporter, video
         self._stream = Stream(analyzer, StreamSettings(settings.recognition))
         self._track_filter = TrackFilter(settings, video.info)
-        self._renderer = FrameRenderer(analyzer, settings)
+        self._renderer = FrameRenderer(analyzer, settings, video.info)
         self._thumbnails = ThumbnailStore(folder, settings.anonymize)
         self._highlights = HighlightDetector(folder, settings.anonymize)
         self._cover = CoverSelector(folder)
@@ -203,7 +204,7 @@ class _VideoPipeline:
 
     def _write_frame(self, rendered_frame: RenderedFrame) -> None:
         if self._encoder is not None:
-            self._encoder.put(rendered_frame.render(), rendered_frame.timestamp)
+            self._encoder.put(rendered_frame.render, rendered_frame.timestamp)
             if self._settings.anonymize:
                 self._region_lines.append(f"{json.dumps(rendered_frame.to_regions())}\n")
         self._cover.update(rendered_frame)
@@ -222,6 +223,8 @@ class _VideoPipeline:
         self._thumbnails.write()
         self._highlights.write()
         self._cover.write()
+        if self._video.info.reduction > 1:
+            return_free_memory()
         self._last_preview_time = time.monotonic()
 
     def _finish_video(self) -> None:

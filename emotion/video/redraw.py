@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +24,7 @@ from emotion.formatting import format_clock
 from emotion.jobs.job import Job, JobState
 from emotion.jobs.process_record import STATE_FILE
 from emotion.jobs.reporter import JobReporter
-from emotion.media.video_reader import VideoReader
+from emotion.media.video_reader import VideoInfo, VideoReader
 from emotion.storage import read_json, require_free_space, retry_on_windows_lock
 from emotion.video.analysis import VideoAnalysis
 from emotion.video.frame_log import FrameLog
@@ -133,12 +134,12 @@ class _VideoRedrawer:
         try:
             with decode_in_thread(video, settings) as channel:
                 frames = islice(channel.receive(lambda: self._reporter.stop_requested), num_frames)
-                for num_done, rendered_frame in enumerate(self._render_frames(frames), 1):
+                for num_done, rendered_frame in enumerate(self._render_frames(frames, video.info), 1):
                     # A frame without recorded boxes is hidden as a whole.
                     rendered_frame = rendered_frame._replace(
                         hidden_boxes=[] if regions is None else next(regions, None)
                     )
-                    encoder.put(rendered_frame.render(self._names), rendered_frame.timestamp)
+                    encoder.put(partial(rendered_frame.render, self._names), rendered_frame.timestamp)
                     self._cover.update(rendered_frame)
                     self._report_progress(num_done, num_frames, rendered_frame.timestamp, video)
         finally:
@@ -150,8 +151,8 @@ class _VideoRedrawer:
             raise JobError(f"{self._request.video_path} has fewer frames than when it was analyzed: analyze it again.")
         return True
 
-    def _render_frames(self, decoded_frames: Iterator[DecodedFrame]) -> Iterator[RenderedFrame]:
-        renderer = FrameRenderer(None, self._request.settings)
+    def _render_frames(self, decoded_frames: Iterator[DecodedFrame], video_info: VideoInfo) -> Iterator[RenderedFrame]:
+        renderer = FrameRenderer(None, self._request.settings, video_info)
         logged_frames = FrameLog(self._folder).iter_displayed_faces()
         logged = next(logged_frames, None)
         for frame in decoded_frames:

@@ -139,8 +139,8 @@ def start_app() -> Callable[..., Any]:
 
 @pytest.fixture
 def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
-    """`open_page(url, width=1280, within=browser)`: a page that fails the test for a dialog, an error, or a request
-    elsewhere."""
+    """`open_page(url, width=1280, within=browser)`: a page that fails the test for a dialog, an error, a request
+    elsewhere, or what the Content-Security-Policy forbids."""
     contexts, problems = [], []
 
     def open_url(url: str, width: int = 1280, within: Any = browser) -> Any:
@@ -150,6 +150,7 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
         page = context.new_page()
         page.on("dialog", lambda dialog: (problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         page.on("pageerror", lambda error: problems.append(f"error: {error}"))
+        page.on("console", lambda it: problems.append(it.text) if "Content Security Policy" in it.text else None)
         page.on("request", lambda request: None if is_local(request.url) else problems.append(request.url))
         page.goto(url)
         return page

@@ -93,11 +93,14 @@ def test_only_known_hosts_get_a_session(server: str, host: str, origin: str | No
 
 
 def test_allowed_hosts_can_be_configured(start_app: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STREAMLIT_SERVER_ALLOWED_HOSTS", "localhost studio.example.org")
+    monkeypatch.setenv("EMOTION_HOSTS", "studio.example.org, *.example.net")
     with start_app("--server.address=0.0.0.0") as url:
         port = urlsplit(url).port
-        found = {name: status_for(url, f"{name}:{port}") for name in ("studio.example.org", "localhost", "127.0.0.1")}
-    assert found == {"studio.example.org": 101, "localhost": 101, "127.0.0.1": 403}
+        names = ("studio.example.org", "a.example.net", "127.0.0.1", "example.org")
+        found = {name: status_for(url, f"{name}:{port}") for name in names}
+        pages = {name: ask(url, "GET", "/", Host=f"{name}:{port}").status for name in names}
+    assert found == {"studio.example.org": 101, "a.example.net": 101, "127.0.0.1": 101, "example.org": 403}
+    assert pages == {"studio.example.org": 200, "a.example.net": 200, "127.0.0.1": 200, "example.org": 403}
 
 
 @pytest.fixture

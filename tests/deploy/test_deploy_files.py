@@ -13,6 +13,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from emotion.storage import PROJECT_ROOT
+from emotion.ui.visitors.security import SECURITY_HEADERS
 
 DEPLOY = PROJECT_ROOT / "deploy"
 SCHEMAS = Path(__file__).parent / "schemas"
@@ -120,11 +121,11 @@ def test_the_names_in_the_kubernetes_objects_refer_to_each_other() -> None:
     assert app["spec"]["serviceName"] == service["metadata"]["name"]
     backend = ingress["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]
     assert backend["name"] == service["metadata"]["name"]
-    (login,) = kinds["Middleware"]
+    login, headers = kinds["Middleware"]
     secrets = {secret["metadata"]["name"] for secret in kinds["Secret"]}
     assert login["spec"]["basicAuth"]["secret"] in secrets
-    middleware = f"{login['metadata']['namespace']}-{login['metadata']['name']}@kubernetescrd"
-    assert middleware in ingress["metadata"]["annotations"].values()
+    names = [f"{each['metadata']['namespace']}-{each['metadata']['name']}@kubernetescrd" for each in (headers, login)]
+    assert ",".join(names) in ingress["metadata"]["annotations"].values()
     (namespace,) = kinds["Namespace"]
     others = [manifest for kind, group in kinds.items() if kind != "Namespace" for manifest in group]
     assert {manifest["metadata"]["namespace"] for manifest in others} == {namespace["metadata"]["name"]}
@@ -144,6 +145,39 @@ def test_the_container_runs_as_the_user_of_its_image_and_writes_to_its_volumes()
     mounts = [mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]]
     assert set(volumes) <= set(mounts)
     assert {volume.split(":")[1] for volume in load_compose()["services"]["app"]["volumes"]} == set(volumes)
+
+
+def test_proxies_set_the_headers_of_the_app_on_their_own_answers() -> None:
+    in_caddy = dict(re.findall(r'^\t\t\??([A-Z][\w-]+) "(.*)"$', read("Caddyfile"), re.MULTILINE))
+    assert SECURITY_HEADERS.items() <= in_caddy.items()
+    in_traefik = next(each["spec"]["headers"] for each in load_manifests()["Middleware"] if "headers" in each["spec"])
+    assert in_traefik["contentTypeNosniff"] is True
+    assert in_traefik["referrerPolicy"] == SECURITY_HEADERS["Referrer-Policy"]
+    assert in_traefik["permissionsPolicy"] == SECURITY_HEADERS["Permissions-Policy"]
+    assert in_caddy["Strict-Transport-Security"] == f"max-age={in_traefik['stsSeconds']}"
+
+
+def test_the_app_is_told_the_host_of_the_proxy() -> None:
+    assert load_compose()["services"]["app"]["environment"]["EMOTION_HOSTS"] == "${STUDIO_HOST}"
+    (app,) = load_manifests()["StatefulSet"]
+    (ingress,) = load_manifests()["Ingress"]
+    variables = {each["name"]: each.get("value") for each in app["spec"]["template"]["spec"]["containers"][0]["env"]}
+    assert variables["EMOTION_HOSTS"] == ingress["spec"]["rules"][0]["host"]
+
+
+def test_every_image_can_be_named_by_digest() -> None:
+    services = load_compose()["services"]
+    images = [services[name]["image"] for name in ("caddy", "turn")]
+    images.append(services["app"]["build"]["args"]["PYTHON_IMAGE"])
+    variables = [re.fullmatch(r"\$\{([A-Z]+_IMAGE):-[\w/.:-]+\}", image) for image in images]
+    assert all(variables)
+    example = read(".env.example")
+    assert all(f"# {found[1]}=" in example for found in variables if found)
+    lines = (PROJECT_ROOT / "Dockerfile").read_text().splitlines()
+    instructions = [line for line in lines if line and not line.startswith("#")]
+    assert instructions[0].startswith("ARG PYTHON_IMAGE=")
+    assert [line for line in instructions if line.startswith("FROM ")] == ["FROM ${PYTHON_IMAGE}"]
+    assert re.search(r"image: IMAGE  # \S+@sha256:", read("kubernetes.yaml"))
 
 
 def test_the_space_has_the_fields_that_hugging_face_knows() -> None:

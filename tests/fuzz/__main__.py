@@ -1,4 +1,7 @@
-"""Fuzzing: `python -m tests.fuzz images --count 10000` decodes damaged files; exits with 1 after a violation."""
+"""Fuzzing: `python -m tests.fuzz images --count 10000` decodes damaged files; exits with 1 after a violation.
+
+`python -m tests.fuzz large` measures the memory of whole analyses of large videos.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from tests.fuzz.large_videos import run_large_videos
 from tests.fuzz.monitor import FuzzJob, FuzzResult, run_monitored
 
 MAX_SHOWN_VIOLATIONS = 50
@@ -17,11 +21,13 @@ MAX_SHOWN_VIOLATIONS = 50
 def main() -> int:
     """Decode damaged files on all cores, print a summary and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("kind", choices=["images", "videos"])
+    parser.add_argument("kind", choices=["images", "videos", "large"])
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--bare", action="store_true", help="a decoder without limits: the control, which must fail")
     options = parser.parse_args()
+    if options.kind == "large":
+        return 1 if run_large_videos() else 0
     num_cores = os.cpu_count() or 1
     edges = [options.count * i // num_cores for i in range(num_cores + 1)]
     started, results = time.monotonic(), dict[int, FuzzResult]()

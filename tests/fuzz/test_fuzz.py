@@ -7,6 +7,7 @@ import pytest
 
 from tests.fuzz import monitor
 from tests.fuzz.corpus import bombs, make_damaged_file, originals
+from tests.fuzz.large_videos import FILMS, MAX_MEGABYTES, measure_analysis
 from tests.fuzz.monitor import FuzzJob, FuzzResult, run_monitored
 
 pytestmark = [
@@ -38,6 +39,14 @@ def test_a_decoder_without_limits_has_violations() -> None:
     assert [line for line in result.violations if "large" in line]
     assert [line for line in result.violations if "Traceback" in line]
     assert result.count == 15
+
+
+def test_the_analysis_of_a_4k_video_takes_bounded_memory(tmp_path: Path) -> None:
+    """With images of full size in memory, it would take 1,200 MB."""
+    (film,) = (film for film in FILMS if film.name == "4K")
+    megabytes = measure_analysis(film.write(tmp_path))
+    assert megabytes is not None
+    assert 100 < megabytes < MAX_MEGABYTES
 
 
 def test_crashes_and_timeouts_are_detected(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

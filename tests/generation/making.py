@@ -130,7 +130,8 @@ def write_onnx(
 
 
 def write_card(folder: Path, card: dict[str, Any], change: Change | None) -> Path:
-    card["files"] = {"model.onnx": {"bytes": 0, "sha256": compute_sha256(folder / "model.onnx")}}
+    files = [folder / name for name in ("model.onnx", "model.keras") if (folder / name).is_file()]
+    card["files"] = {path.name: {"bytes": 0, "sha256": compute_sha256(path)} for path in files}
     if change is not None:
         change(card)
     (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
@@ -163,6 +164,14 @@ def use_tiny_networks(patch: pytest.MonkeyPatch) -> None:
     from emotion.generation.config import GAN_NETWORKS
 
     patch.setattr(networks, "GAN_BUILDERS", dict.fromkeys(GAN_NETWORKS, build_tiny_networks))
+
+
+def add_file(folder: Path, name: str, content: bytes) -> None:
+    """Write a file of a model, and name it in the card."""
+    (folder / name).write_bytes(content)
+    card = json.loads((folder / "card.json").read_text())
+    card["files"][name] = {"sha256": compute_sha256(folder / name)}
+    (folder / "card.json").write_text(json.dumps(card))
 
 
 def write_guidance_classifier(folder: Path, labels: Sequence[str] = FER2013_LABELS) -> Path:

@@ -28,7 +28,7 @@ from emotion.generation.sampler import Sampler
 from emotion.generation.upscaling.upscaler import Upscaler
 from emotion.jobs.result_manifest import MANIFEST_FILE
 from emotion.model_store.store import open_model
-from tests.generation.making import write_generator
+from tests.generation.making import add_file, write_generator
 
 
 def decode_png(data: bytes) -> np.ndarray:
@@ -225,13 +225,13 @@ def test_sample_sheets_are_loaded_only_if_file_and_card_match(generator_folder: 
     folder = write_generator(tmp_path / "one", lambda card: card.update(sheet_epochs=[1, 4, 9]))
     assert load_sample_sheets(open_model(folder)) == {}, "the file is missing"
     sheets = np.repeat(np.array([20, 120, 220], np.uint8), 7 * 48)[:, None].repeat(8 * 48, axis=1)
-    (folder / "samples.webp").write_bytes(cv2.imencode(".webp", sheets)[1].tobytes())
+    add_file(folder, "samples.webp", cv2.imencode(".webp", sheets)[1].tobytes())
     loaded = load_sample_sheets(open_model(folder))
     assert {epoch: (sheet.shape, round(float(sheet.mean()), -1)) for epoch, sheet in loaded.items()} == {
         1: ((336, 384), 20),
         4: ((336, 384), 120),
         9: ((336, 384), 220),
     }
-    (folder / "samples.webp").write_bytes(cv2.imencode(".webp", sheets[:-1])[1].tobytes())
+    add_file(folder, "samples.webp", cv2.imencode(".webp", sheets[:-1])[1].tobytes())
     assert load_sample_sheets(open_model(folder)) == {}, "a sheet is incomplete"
     assert load_sample_sheets(open_model(generator_folder)) == {}

@@ -554,7 +554,7 @@ def test_a_label_without_a_training_face_is_refused(
 
 def test_a_classifier_without_a_keras_file_cannot_guide(trainer: ModuleType, tmp_path: Path) -> None:
     bundle = open_model(write_classifier(tmp_path / "classifier"))
-    with pytest.raises(ModelError, match=r"holds no model.keras of a classifier; guidance needs one"):
+    with pytest.raises(ModelError, match=r"names no model.keras; choose another model"):
         trainer.train_gan(make_data(), make_config(trainer), run_context(tmp_path), bundle)
     trainer.train_gan(make_data(), make_config(trainer, epochs=1, guidance_weight=0.0), run_context(tmp_path), bundle)
 

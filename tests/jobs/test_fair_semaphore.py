@@ -19,9 +19,9 @@ class Threads:
         self._leave_events = {n: threading.Event() for n in range(10)}
         self._threads: dict[int, threading.Thread] = {}
 
-    def enter(self, index: int) -> None:
+    def enter(self, index: int, num_slots: int = 1) -> None:
         def hold_slot() -> None:
-            with self.semaphore.acquire(self.reported.setdefault(index, []).append):
+            with self.semaphore.acquire(self.reported.setdefault(index, []).append, num_slots):
                 self.inside.append(index)
                 self.max_inside = max(self.max_inside, len(self.inside))
                 self._leave_events[index].wait(TIMEOUT)
@@ -81,4 +81,21 @@ def test_an_error_inside_frees_the_slot() -> None:
     semaphore = FairSemaphore(1)
     for _ in range(3):
         with pytest.raises(ZeroDivisionError), semaphore.acquire(lambda num_ahead: pytest.fail("a slot is free")):
+            1 / 0  # noqa: B018
+
+
+def test_slots_are_counted() -> None:
+    threads = Threads(FairSemaphore(80))
+    for index, num_slots in enumerate((40, 40, 12, 500, 40)):
+        threads.enter(index, num_slots)
+    assert sorted(threads.inside) == [0, 1]
+    for leaving, expected in ((0, [1, 2]), (1, [2]), (2, [3]), (3, [4]), (4, [])):
+        threads.leave(leaving)
+        wait_until(lambda expected=expected: sorted(threads.inside) == expected)
+
+
+def test_an_error_inside_frees_all_slots() -> None:
+    semaphore = FairSemaphore(80)
+    for num_slots in (80, 500, 80):
+        with pytest.raises(ZeroDivisionError), semaphore.acquire(lambda num_ahead: pytest.fail("free"), num_slots):
             1 / 0  # noqa: B018

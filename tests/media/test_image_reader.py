@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, features
 
 from emotion.errors import ImageError
-from emotion.media.image_reader import as_rgb, decode_image, encode_jpeg, encode_png, read_image, rotate
+from emotion.media.image_reader import as_rgb, count_pixels, decode_image, encode_jpeg, encode_png, read_image, rotate
 from emotion.media.image_safety import DEFAULT_LIMITS, ImageLimits, check_jpeg
 
 ROOT = Path(__file__).parents[2]
@@ -1012,3 +1012,18 @@ def test_jpeg_of_200_million_pixels_needs_bounded_memory(tmp_path: Path) -> None
     result, growth = measured("read_image", path)
     assert result == "read"
     assert growth < 150  # 200 MB undecoded, three times as much with colors
+
+
+# --- The number of pixels, without decoding
+
+
+@pytest.mark.parametrize("name", VALID_FILES)
+def test_pixels_are_counted_by_the_header(name: str) -> None:
+    height, width, _ = read_image(VALID_FILES[name]).shape
+    expected = ImageLimits.max_pixels if "HEI" in name else width * height
+    assert count_pixels(VALID_FILES[name]) == expected
+
+
+@pytest.mark.parametrize("data", [b"", b"no image", VALID_FILES["JPEG"][:10], VALID_FILES["PNG RGB"][:20]])
+def test_files_without_a_readable_header_count_as_the_largest(data: bytes) -> None:
+    assert count_pixels(data) == ImageLimits.max_pixels

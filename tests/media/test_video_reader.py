@@ -27,9 +27,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from emotion.errors import VideoError
+from emotion.media.containers.timestamps import TimestampNormalizer
+from emotion.media.containers.tone_mapping import map_tones
 from emotion.media.containers.video_container import start_time, video_display_name
 from emotion.media.image_reader import read_image
-from emotion.media.video_reader import MAX_CORRUPT_PACKETS, TimestampNormalizer, VideoInfo, VideoLimits, VideoReader
+from emotion.media.video_reader import MAX_CORRUPT_PACKETS, VideoInfo, VideoLimits, VideoReader
 from tests.media.videos import draw_frame, make_video, read_index
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -955,3 +957,53 @@ def test_damaged_videos_end_or_are_refused(
         assert time.monotonic() - start < 20, index
     assert num_complete
     assert [message for message in messages if not message.startswith('"mutant')] == []
+
+
+# --- Large and HDR videos
+
+
+@pytest.mark.parametrize(("size", "expected"), [((2560, 1440), (1920, 1080)), ((1440, 2560), (1080, 1920))])
+def test_large_frames_are_reduced(tmp_path: Path, size: tuple[int, int], expected: tuple[int, int]) -> None:
+    with VideoReader(make_video(tmp_path / "a.mp4", 2, size=size)) as video:
+        assert (video.info.width, video.info.height) == expected
+        assert video.info.reduction == pytest.approx(4 / 3, abs=0.001)
+        images = [frame.image() for frame in video.frames()]
+    assert [image.shape for image in images] == [(expected[1], expected[0], 3)] * 2
+    assert [read_index(image) for image in images] == [0, 1]
+
+
+@pytest.mark.parametrize("size", [(1920, 1080), (1920, 1200)])
+def test_frames_up_to_full_hd_are_not_reduced(tmp_path: Path, size: tuple[int, int]) -> None:
+    with VideoReader(make_video(tmp_path / "a.mp4", 1, size=size)) as video:
+        assert (video.info.width, video.info.height, video.info.reduction) == (*size, 1.0)
+
+
+def test_the_limit_of_pixels_can_be_raised(tmp_path: Path) -> None:
+    limits = VideoLimits(max_pixels=2560 * 1440)
+    with VideoReader(make_video(tmp_path / "a.mp4", 1, size=(2560, 1440)), limits=limits) as video:
+        assert (video.info.width, video.info.height, video.info.reduction) == (2560, 1440, 1.0)
+
+
+def test_frames_of_too_many_bytes_are_refused(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.mkv", 1, size=(4096, 2304), codec="libx264", pix_fmt="yuv444p10le")
+    message = get_error(path)
+    assert "4096 x 2304 pixels in yuv444p10le, which take too much memory" in message
+    assert "smaller size or with 8 bits" in message
+
+
+@pytest.mark.parametrize("transfer", [16, 18])  # PQ, HLG
+def test_hdr_is_mapped_to_the_range_of_a_screen(tmp_path: Path, transfer: int) -> None:
+    def prepare(stream: Any) -> None:
+        context = stream.codec_context
+        context.colorspace = context.color_primaries = 9
+        context.color_trc = transfer
+
+    options: Any = {"codec": "libx265", "pix_fmt": "yuv420p10le", "options": QUIET_X265}
+    images = list[NDArray[np.uint8]]()
+    for name, change in (("plain.mp4", None), ("hdr.mp4", prepare)):
+        with VideoReader(make_video(tmp_path / name, 10, prepare=change, **options)) as video:
+            images.append([frame.image() for frame in video.frames()][9])
+    plain, mapped = images
+    expected = map_tones(plain, transfer)
+    assert np.abs(mapped[36:].astype(int) - expected[36:]).max() <= 3
+    assert abs(int(mapped[40, 32, 0]) - int(plain[40, 32, 0])) > 5

@@ -307,7 +307,7 @@ def test_photo_waits_for_its_turn_only_once(
 
     class Busy:
         @contextmanager
-        def acquire(self, on_wait: Callable[[int], None]) -> Iterator[None]:
+        def acquire(self, on_wait: Callable[[int], None], num_slots: int) -> Iterator[None]:
             for before in (1, 0):
                 on_wait(before)
                 heard.append(before)

@@ -14,6 +14,7 @@ import streamlit as st
 
 from emotion.datasets import catalog
 from emotion.training.sweep import manager as sweep_manager
+from emotion.training.sweep import tables
 from emotion.training.sweep.records import SweepRecord, SweepRequest
 from tests.pages.runs_making import make_run, write_data
 from tests.training.sweep.making import make_record
@@ -165,6 +166,17 @@ def test_a_damaged_sweep_is_named_and_can_be_deleted(runs: Path, show: Callable[
     assert "sweep.json is damaged" in page.words
     page.app.button(key="sweep_delete_mine").click().run()
     assert not page.app.exception
+    assert not folder.exists()
+
+
+def test_a_sweep_that_cannot_be_shown_can_be_deleted(
+    runs: Path, show: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_sweep(runs / "mine")
+    monkeypatch.setattr(tables, "best_so_far_table", lambda _: 1 / 0)
+    page = show()
+    assert "Something went wrong with showing the sweep" in page.words
+    page.app.button(key="sweep_delete_mine").click().run()
     assert not folder.exists()
 
 

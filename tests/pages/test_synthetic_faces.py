@@ -16,7 +16,7 @@ from emotion.generation.images import encode_face_png
 from emotion.generation.sampler import Sampler
 from emotion.model_store.store import open_model
 from emotion.training import manager
-from tests.generation.making import write_generator
+from tests.generation.making import add_file, write_generator
 from tests.generation.upscaling.making import write_upscaler
 
 pytestmark = pytest.mark.slow
@@ -41,7 +41,7 @@ def generator(models: Path, runs: Path) -> Path:
     """The generator that the app has, with a story of two kept sheets."""
     folder = write_generator(models / "waves", with_story)
     pair = np.vstack([np.full((7 * 48, 8 * 48), gray, np.uint8) for gray in (40, 200)])
-    (folder / "samples.webp").write_bytes(cv2.imencode(".webp", pair)[1].tobytes())
+    add_file(folder, "samples.webp", cv2.imencode(".webp", pair)[1].tobytes())
     rows = "".join(f"{i},{1 / i},{0.5},{8 / i},{0.1 * i},0.9\n" for i in range(1, 6))
     (folder / "history.csv").write_text("epoch,g_loss,d_loss,frechet,class_consistency,diversity\n" + rows)
     return folder

@@ -13,9 +13,9 @@ from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
 from emotion.environment import BUILTIN_CHECKSUMS, MODELS_FOLDER
 from emotion.errors import ModelError
+from emotion.jobs import limited_process
 from emotion.model_store.onnx_file import find_external_files
 from emotion.model_store.store import compute_sha256, open_model
-from emotion.recognition import trial_run
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.trial_run import check_network, try_network
 from tests.conftest import write_bundle
@@ -135,7 +135,7 @@ def test_a_hostile_network_is_refused_in_a_child_process(
 @pytest.mark.slow
 def test_an_endless_network_ends_with_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMOTION_WORKSPACE", str(tmp_path))
-    monkeypatch.setattr(trial_run, "MAX_CPU_SECONDS", 6)
+    monkeypatch.setattr(limited_process, "MAX_CPU_SECONDS", 6)
     bundle = open_model(make_bundle(tmp_path / "models" / "x", endless))
     with pytest.raises(ModelError, match="it was not ready after 20 seconds"):
         check_network(bundle)
@@ -151,12 +151,12 @@ def test_a_network_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     bundle = open_model(make_bundle(tmp_path / "models" / "x", write))
     check_network(bundle)
     assert [path.name for path in (tmp_path / "data" / "tried-networks").iterdir()] == [bundle.sha256]
-    monkeypatch.setattr(trial_run.subprocess, "run", lambda *_, **__: pytest.fail("it was tried again"))
+    monkeypatch.setattr(limited_process.subprocess, "run", lambda *_, **__: pytest.fail("it was tried again"))
     check_network(bundle)
 
 
 def test_shipped_networks_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial_run.subprocess, "run", lambda *_, **__: pytest.fail("it was tried"))
+    monkeypatch.setattr(limited_process.subprocess, "run", lambda *_, **__: pytest.fail("it was tried"))
     for card in sorted(MODELS_FOLDER.glob("*/card.json")):
         check_network(open_model(card.parent))
 
@@ -166,7 +166,7 @@ def test_the_checksums_are_those_of_the_shipped_networks() -> None:
     listed = {name: sha256 for sha256, name in (line.split("  ") for line in lines)}
     shipped = [
         path
-        for path in MODELS_FOLDER.rglob("model.onnx")
+        for path in (*MODELS_FOLDER.rglob("model.onnx"), *MODELS_FOLDER.rglob("model.keras"))
         if "source_run" not in (path.parent / "card.json").read_text()
     ]
     assert listed == {path.relative_to(MODELS_FOLDER).as_posix(): compute_sha256(path) for path in shipped}

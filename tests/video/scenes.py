@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from emotion.expressions import FERPLUS_LABELS
 from emotion.faces import Box, Face, FaceFeatures, HeadPose, Scores
+from emotion.media.video_reader import VideoInfo
 from emotion.media.video_writer import VideoWriter
 from emotion.model_store.store import ModelBundle
 from emotion.movements import MOVEMENT_NAMES, NUM_POINTS
@@ -23,6 +24,7 @@ from emotion.results.serialization import face_to_dict
 HAPPY, SAD, UNSURE = 230, 130, 180  # gray levels
 SIZE = (240, 180)  # width, height
 ImageArray = NDArray[np.uint8]
+VIDEO_INFO = VideoInfo(*SIZE, 60.0, 10.0, None, "h264", "mp4", 0, False)
 
 
 class Square(NamedTuple):

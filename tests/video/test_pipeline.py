@@ -26,7 +26,7 @@ from emotion.video.outputs import exports
 from emotion.video.rendering.renderer import FrameRenderer
 from emotion.video.settings import FAST_STRIDE, VideoRequest, VideoSettings
 from tests.video.conftest import Analyze
-from tests.video.scenes import HAPPY, Square, draw_scene, find_squares, make_video
+from tests.video.scenes import HAPPY, VIDEO_INFO, Square, draw_scene, find_squares, make_video
 
 Frames = list[tuple[float, NDArray[np.uint8]]]
 
@@ -376,7 +376,7 @@ def test_source_video_is_not_overwritten(analyze: Analyze, moving_video: Path, t
 
 def test_number_of_pending_frames_is_limited_by_their_size(monkeypatch: pytest.MonkeyPatch, analyzer: Analyzer) -> None:
     monkeypatch.setattr("emotion.video.rendering.renderer.MAX_PENDING_BYTES", 3 * draw_scene([]).nbytes)
-    renderer = FrameRenderer(analyzer, VideoSettings(frame_stride=50))
+    renderer = FrameRenderer(analyzer, VideoSettings(frame_stride=50), VIDEO_INFO)
     num_returned = [len(list(renderer.push(draw_scene([]), i / 10, () if i == 0 else None))) for i in range(10)]
     assert num_returned == [1, 0, 0, 0, 1, 1, 1, 1, 1, 1]
     assert len(list(renderer.flush())) == 3

@@ -109,7 +109,6 @@ def _analyze_video(path: Path, folder: Path, options: AnalyzeOptions, overwrite:
         replace_result,
         staging_folder,
     )
-    from emotion.video.analysis import VideoAnalysis
 
     request = _build_request(path, options)
     folder = Path(os.path.realpath(folder))
@@ -118,7 +117,7 @@ def _analyze_video(path: Path, folder: Path, options: AnalyzeOptions, overwrite:
     is_replaced = earlier is not None and earlier.is_complete
     if earlier is not None:
         if is_replaced and not overwrite and earlier.settings == fingerprint:
-            _print_result(VideoAnalysis(folder), options)
+            _print_result(folder, options)
             return True
         check_replaceable(folder, earlier, overwrite=overwrite or not is_replaced)
     if is_replaced:
@@ -131,7 +130,7 @@ def _analyze_video(path: Path, folder: Path, options: AnalyzeOptions, overwrite:
     elif is_replaced:
         remove_result(target)
     if complete or not is_replaced:
-        _print_result(VideoAnalysis(folder), options)
+        _print_result(folder, options)
     return complete
 
 
@@ -167,27 +166,38 @@ def _analyze_into(folder: Path, request: VideoRequest, fingerprint: dict[str, An
     from emotion.jobs.reporter import job_context
     from emotion.jobs.result_folder import clear_result, complete_result, start_result
     from emotion.jobs.result_manifest import VIDEO, ResultManifest
-    from emotion.video.analysis import VideoAnalysis
-    from emotion.video.outputs.exports import write_results
     from emotion.video.pipeline import analyze_video
 
     analyzer = request.load_analyzer()
     manifest = ResultManifest(VIDEO, settings=fingerprint)
     clear_result(folder, manifest)
     start_result(folder, manifest)
-    analysis = VideoAnalysis(folder)
     try:
         with job_context(folder) as report, show_progress(folder, request.name):
             analyze_video(request, analyzer, folder, report)
     finally:
-        if analysis.num_frames:
-            write_results(analysis, folder)
+        _write_results(folder)
     if not report.stop_requested:
         complete_result(folder, manifest)
     return not report.stop_requested
 
 
-def _print_result(analysis: VideoAnalysis, options: AnalyzeOptions) -> None:
+def _write_results(folder: Path) -> None:
+    from emotion.jobs.memory import return_free_memory
+
+    return_free_memory()  # the modules below take 60 MB, for which the images make room
+    from emotion.video.analysis import VideoAnalysis
+    from emotion.video.outputs.exports import write_results
+
+    analysis = VideoAnalysis(folder)
+    if analysis.num_frames:
+        write_results(analysis, folder)
+
+
+def _print_result(folder: Path, options: AnalyzeOptions) -> None:
+    from emotion.video.analysis import VideoAnalysis
+
+    analysis = VideoAnalysis(folder)
     print(_to_json(analysis) if options.as_json else _format_result(analysis), flush=True)
 
 

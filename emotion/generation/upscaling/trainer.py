@@ -15,6 +15,7 @@ from emotion.generation.upscaling.config import LARGE_SIDE, SCALE, UpscalerConfi
 from emotion.generation.upscaling.faces import LargeFaces
 from emotion.generation.upscaling.network import build_upscaler
 from emotion.model_store.store import ModelBundle
+from emotion.training.keras_files import load_keras_file
 from emotion.training.keras_types import Tensor
 from emotion.training.loop import Training, train_epochs
 from emotion.training.optimizers import get_learning_rate, warmup_cosine
@@ -82,10 +83,7 @@ def load_features(bundle: ModelBundle) -> keras.Model:
     Raises:
         ModelError: The bundle has no model.keras with two pooling layers.
     """
-    try:
-        classifier: Any = keras.models.load_model(bundle.folder / "model.keras", compile=False)
-    except Exception as error:  # a damaged or hostile file raises errors of any type, from HDF5 to TensorFlow
-        raise ModelError(f"{bundle.folder} holds no model.keras of a classifier; choose another classifier.") from error
+    classifier = load_keras_file(bundle.keras_path)
     poolings = [layer for layer in classifier.layers if isinstance(layer, keras.layers.MaxPooling2D)]
     if bundle.kind != "classifier" or len(poolings) <= _FEATURE_POOLING:
         raise ModelError(

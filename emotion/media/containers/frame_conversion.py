@@ -1,18 +1,22 @@
-"""Convert decoded video frames to images: upright, in RGB, with square pixels."""
+"""Convert decoded video frames to images: upright, in RGB of a screen, with square pixels, large ones reduced."""
 
 from __future__ import annotations
 
+import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
+from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from emotion.errors import VideoError
+from emotion.media.containers.tone_mapping import is_high_dynamic_range, map_tones
 from emotion.media.containers.video_container import DECODE_ERRORS, video_error
 from emotion.translation.messages import gettext as _
 
@@ -20,9 +24,12 @@ from emotion.translation.messages import gettext as _
 BT709: Final = 1
 _UNSPECIFIED: Final = 2
 _BT601: Final = 5
+_BT2020: Final = 9
 _MIN_BT709_HEIGHT: Final = 720  # players assume BT.709 from this height on where a video states no color space
 _MAX_PIXEL_ASPECT: Final = 10.0  # width over height of a pixel, or the reverse; beyond it, headers are wrong
 _DISPLAY_MATRIX_BYTES: Final = 36
+_COPY_SIZE: Final = (16, 16)  # of the copy from which the orientation is read
+_REDUCED_PIXELS: Final = 1920 * 1080  # of a frame that is reduced
 
 
 @dataclass(frozen=True)
@@ -37,9 +44,11 @@ class Orientation:
     def from_frame(frame: VideoFrame) -> Orientation:
         """Read the display matrix of a frame, which may mirror too; other angles become the nearest quarter turn.
 
-        Call it once per video: PyAV's `side_data` and its frame refer to each other, so the frame stays in memory
-        until the garbage collector runs.
+        A small copy of the frame is read, because PyAV's `side_data` and its frame refer to each other: the frame, tens
+        of megabytes, would stay in memory until the garbage collector runs.
         """
+        with suppress(*DECODE_ERRORS):
+            frame = VideoReformatter().reformat(frame, *_COPY_SIZE, "rgb24", _BT601, threads=1)
         try:
             data = frame.side_data.get("DISPLAYMATRIX")
         except ValueError:  # PyAV does not support all kinds of side data that FFmpeg writes
@@ -73,26 +82,50 @@ class Orientation:
         return image
 
 
+@dataclass(frozen=True)
+class FrameLimits:
+    """Upper bounds on a frame.
+
+    Attributes:
+        max_side: Pixels on each side as displayed.
+        max_bytes: Bytes of a decoded frame: the decoder holds up to sixteen of them.
+        max_pixels: Pixels of a frame that is not reduced; a larger one is reduced to those of Full HD.
+    """
+
+    max_side: int
+    max_bytes: int
+    max_pixels: int
+
+
 class FrameConverter:
     """Converts the frames of one video stream; `orientation` holds for all of them."""
 
-    def __init__(self, stream: VideoStream, label: str, max_side: int) -> None:
+    def __init__(self, stream: VideoStream, label: str, limits: FrameLimits) -> None:
         self.orientation = Orientation()
-        self._label, self._max_side = label, max_side
+        self._label, self._limits = label, limits
         self._reformatter = VideoReformatter()
         aspect = float(stream.sample_aspect_ratio or 1)
         self._pixel_aspect = aspect if 1 / _MAX_PIXEL_ASPECT <= aspect <= _MAX_PIXEL_ASPECT else 1.0
 
-    def check_size(self, width: int, height: int) -> None:
-        """Raise VideoError if a frame of that stored size in pixels is over the limit."""
-        if max(self._display_size(width, height)) > self._max_side:
+    def check_size(self, width: int, height: int, pixel_format: VideoFormat | None = None) -> None:
+        """Raise VideoError if a frame of that stored size in pixels, and of that format if known, is over a limit."""
+        if max(self._display_size(width, height)) > self._limits.max_side:
             raise self.too_large_error(f"{width} x {height}")
+        if pixel_format is not None and width * height * _bits_per_pixel(pixel_format) > 8 * self._limits.max_bytes:
+            problem = f"has frames of {width} x {height} pixels in {pixel_format.name}, which take too much memory"
+            raise video_error(self._label, problem, "save it in a smaller size or with 8 bits")
 
     def too_large_error(self, size: str) -> VideoError:
         """Make the error for frames of that size."""
         problem = _("has frames of {size} pixels and at most {maximum} on a side can be read")
-        problem = problem.format(size=size, maximum=self._max_side)
+        problem = problem.format(size=size, maximum=self._limits.max_side)
         return video_error(self._label, problem, _("save it in a smaller size"))
+
+    def reduction(self, width: int, height: int) -> float:
+        """Return the factor, at least 1, by which width and height of a frame of that stored size are divided."""
+        width, height = self._display_size(width, height)
+        is_large = width * height > self._limits.max_pixels
+        return max(1.0, math.sqrt(width * height / _REDUCED_PIXELS)) if is_large else 1.0
 
     def convert(self, frame: VideoFrame) -> NDArray[np.uint8]:
         """Return RGB uint8 (H, W, 3), C-contiguous; VideoError for an unsupported pixel format."""
@@ -100,7 +133,10 @@ class FrameConverter:
             rgb = self._reformat(frame, _guess_colorspace(frame))
         except DECODE_ERRORS:
             rgb = self._convert_fallback(frame)
-        return self.orientation.apply(rgb.to_ndarray())  # type: ignore[arg-type]
+        image: NDArray[np.uint8] = rgb.to_ndarray()  # type: ignore[assignment]
+        if is_high_dynamic_range(frame.color_trc):
+            image = map_tones(image, frame.color_trc)
+        return self.orientation.apply(image)
 
     def _convert_fallback(self, frame: VideoFrame) -> VideoFrame:
         """Convert as BT.601: rare color spaces get wrong hues but nearly the right brightness."""
@@ -111,10 +147,12 @@ class FrameConverter:
             raise video_error(self._label, problem) from error
 
     def _reformat(self, frame: VideoFrame, colorspace: int | None) -> VideoFrame:
+        width, height = self._display_size(frame.width, frame.height)
+        reduction = self.reduction(frame.width, frame.height)
+        if reduction > 1:  # to even numbers, as videos have them
+            width, height = (max(2, 2 * round(side / reduction / 2)) for side in (width, height))
         # One thread: a thread pool costs more than it saves.
-        return self._reformatter.reformat(
-            frame, *self._display_size(frame.width, frame.height), "rgb24", colorspace, threads=1
-        )
+        return self._reformatter.reformat(frame, width, height, "rgb24", colorspace, threads=1)
 
     def _display_size(self, width: int, height: int) -> tuple[int, int]:
         """Return the size with square pixels, stretched so that no pixel is lost."""
@@ -123,6 +161,19 @@ class FrameConverter:
         return width, round(height / self._pixel_aspect)
 
 
+def _bits_per_pixel(pixel_format: VideoFormat) -> int:
+    """Return the bits that a pixel takes in memory, where a value of more than 8 bits takes 16."""
+    num_values = 0.0
+    for component in pixel_format.components:
+        bits = 16 if component.bits > 8 else 8
+        num_values += bits * component.width * component.height / (pixel_format.width * pixel_format.height)
+    return math.ceil(num_values)
+
+
 def _guess_colorspace(frame: VideoFrame) -> int | None:
     """Return the color space that players assume where the video states none; None leaves it to FFmpeg."""
-    return BT709 if frame.colorspace == _UNSPECIFIED and frame.height >= _MIN_BT709_HEIGHT else None
+    if frame.colorspace != _UNSPECIFIED:
+        return None
+    if is_high_dynamic_range(frame.color_trc):
+        return _BT2020
+    return BT709 if frame.height >= _MIN_BT709_HEIGHT else None

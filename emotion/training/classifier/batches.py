@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from emotion.expressions import FERPLUS_LABELS
 from emotion.model_store.store import ModelBundle
 from emotion.recognition.classification import ExpressionClassifier, softmax
 from emotion.training.classifier.config import TrainingConfig
+
+WHOLE: Final = slice(None)  # all rows of a batch
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def make_negative_targets(num_negatives: int, heads: dict[str, int]) -> Targets:
 
 
 class ClassifierBatches:
-    """The augmented batches of one epoch; they depend on seed, epoch and index alone."""
+    """The augmented batches of one epoch, or `part` of each; they depend on seed, epoch and index alone."""
 
     def __init__(
         self,
@@ -86,9 +88,10 @@ class ClassifierBatches:
         config: TrainingConfig,
         epoch: int,
         teachers: TeacherEnsemble | None = None,
+        part: slice = WHOLE,
     ) -> None:
         self._images, self._targets, self._config, self._epoch = images, targets, config, epoch
-        self._teachers = teachers
+        self._teachers, self._part = teachers, part
         self._expression_prior = targets.prior("expression") if "expression" in targets.values else None
         self._order = np.random.default_rng((config.seed, epoch)).permutation(len(images))
         # Drawn once for all epochs and then alternated, so that each face is seen from both sides in turn.
@@ -103,7 +106,9 @@ class ClassifierBatches:
         rows = self._order[index * self._config.batch_size : (index + 1) * self._config.batch_size]
         rng = np.random.default_rng((self._config.seed, self._epoch, index))
         size = self._config.image_size_at(self._epoch)
-        faces = augment(self._images[rows], size, self._flip_mask[rows], self._augmentation, rng)
+        # The whole batch, so that each row is changed as it is without `part`.
+        faces = augment(self._images[rows], size, self._flip_mask[rows], self._augmentation, rng)[self._part]
+        rows = rows[self._part]
         targets = Targets(
             {name: value[rows] for name, value in self._targets.values.items()},
             {name: weight[rows] for name, weight in self._targets.sample_weights.items()},

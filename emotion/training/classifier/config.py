@@ -13,6 +13,7 @@ from emotion.datasets.dataset import IMAGE_SIZE
 from emotion.datasets.label_sets import LABEL_SETS, get_label_set
 from emotion.errors import EmotionError, ModelError
 from emotion.field_types import check_types
+from emotion.model_store.store import KERAS_FILE
 from emotion.training.classifier.networks.zoo import get_architecture, list_architectures
 from emotion.translation.messages import gettext as _
 
@@ -24,7 +25,6 @@ PLATEAU_PATIENCE: Final = 5
 MIN_LEARNING_RATE: Final = 1e-4
 # Dropout rates are 0.5 at most, and one of 1 would drop everything.
 FACTOR_BOUNDS: Final = {"width_factor": (0.1, 8.0), "dropout_factor": (0.0, 1.8)}
-_KERAS_FILE: Final = "model.keras"
 # Decoupled: with momentum 0.9 the first is as much as an L2 penalty's usual 5e-4.
 _WEIGHT_DECAY: Final = {"sgd": 5e-3, "adamw": 2e-2}
 
@@ -138,7 +138,7 @@ def find_weights_file(path: Path, network: str) -> Path:
     Raises:
         ModelError: There is no such file, or the network cannot begin with it.
     """
-    file, suffixes = path / _KERAS_FILE if path.is_dir() else path, {".keras", get_architecture(network).init_format}
+    file, suffixes = path / KERAS_FILE if path.is_dir() else path, {".keras", get_architecture(network).init_format}
     if not file.is_file():
         text = _("There is no {file}; give a finished run, a model folder or a file of weights.")
         raise ModelError(text.format(file=file))

@@ -18,6 +18,7 @@ from emotion.training.classifier.config import TrainingPlan
 from emotion.training.classifier.evaluation.scoring import finalize_run
 from emotion.training.classifier.networks.zoo import get_architecture
 from emotion.training.classifier.recipes import MultiHeadRecipe, Recipe, SingleHeadRecipe
+from emotion.training.parallel.group import WorkerGroup
 from emotion.training.runs.folder import read_history, remove_card, write_config
 from emotion.training.runs.run_context import RunContext
 from emotion.translation.messages import gettext_noop
@@ -55,19 +56,34 @@ def train_classifier(
         TrainingStopped: Somebody asked for it; the same call continues after the last whole epoch.
         EmotionError: `folder` holds a training with other settings, or no epoch to export.
     """
-    recipe = _make_recipe(data, plan, negative_crops)
+    return train_recipe(make_recipe(data, plan, negative_crops), plan, folder, reporter, export_only=export_only)
+
+
+def train_recipe(
+    recipe: Recipe,
+    plan: TrainingPlan,
+    folder: Path,
+    reporter: JobReporter,
+    *,
+    export_only: bool = False,
+    group: WorkerGroup | None = None,
+) -> ModelBundle:
+    """Do what `train_classifier` does, as worker 0 of a group where there is one."""
     write_config(folder, "classifier", recipe.settings(), recipe.metadata())
     reporter.progress(len(read_history(folder)), plan.epochs, gettext_noop("Loading"))
 
     def train_and_export(export_only: bool) -> ModelBundle:
-        run = RunContext.from_job(folder, reporter, plan.epochs, export_only=export_only, tensorboard=plan.tensorboard)
+        run = RunContext.from_job(
+            folder, reporter, plan.epochs, export_only=export_only, tensorboard=plan.tensorboard, group=group
+        )
         network = recipe.fit(run)
         return export_model(network, recipe.task, folder, _make_card_fields(plan, recipe, folder, list(network.output)))
 
     return recover_if_diverged(train_and_export, folder, export_only=export_only)
 
 
-def _make_recipe(data: Dataset, plan: TrainingPlan, negative_crops: NDArray[np.uint8] | None) -> Recipe:
+def make_recipe(data: Dataset, plan: TrainingPlan, negative_crops: NDArray[np.uint8] | None) -> Recipe:
+    """Return what is learned of the data by the settings of a plan; arguments and errors as of `train_classifier`."""
     if get_architecture(plan.network).is_native:
         return MultiHeadRecipe(data, plan, [open_model(Path(path)) for path in plan.teachers], negative_crops)
     return SingleHeadRecipe(data, plan)

@@ -14,6 +14,7 @@ from emotion.datasets.augmentation import resize_images
 from emotion.datasets.dataset import Dataset, is_non_face
 from emotion.errors import EmotionError
 from emotion.training.classifier.batches import (
+    WHOLE,
     ClassifierBatches,
     Targets,
     TeacherEnsemble,
@@ -32,6 +33,8 @@ from emotion.training.classifier.validation import ValidationSet, held_out_mask
 from emotion.training.fused_batch_norm import with_fused_batch_norm
 from emotion.training.loop import train_epochs
 from emotion.training.optimizers import NOT_DECAYED, warmup_cosine
+from emotion.training.parallel.group import WorkerGroup
+from emotion.training.parallel.layers import with_parallel_layers
 from emotion.training.runs.run_context import RunContext
 
 _MOMENTUM: Final = 0.9
@@ -67,7 +70,7 @@ def fit_classifier(
         TrainingStopped, DivergenceError, EmotionError: See `train_epochs`.
     """
     check_split_sizes(wrap_dataset(data), config.batch_size)
-    training = MultiHeadTraining(data, config, run.folder, negative_crops, teachers)
+    training = MultiHeadTraining(data, config, run.folder, negative_crops, teachers, run.group)
     if init_file is not None:
         training.load_initial_weights(init_file)
     return train_epochs(training, run)
@@ -83,6 +86,7 @@ class MultiHeadTraining(ClassifierTraining[TrainingConfig]):
         folder: Path,
         negative_crops: NDArray[np.uint8] | None = None,
         teachers: TeacherEnsemble | None = None,
+        group: WorkerGroup | None = None,
     ) -> None:
         super().__init__(wrap_dataset(data), folder, "fer2013")
         self.config, self._teachers = config, teachers
@@ -101,6 +105,10 @@ class MultiHeadTraining(ClassifierTraining[TrainingConfig]):
         if config.trained_heads:
             self._freeze_except(config.trained_heads)
         self.network = with_fused_batch_norm(self.export_network)
+        self._part = WHOLE
+        if group is not None:
+            self.network = with_parallel_layers(self.network, group, config.batch_size)
+            self._part = group.rows(config.batch_size)
         self._compile()
 
     def _freeze_except(self, heads: Sequence[str]) -> None:
@@ -169,7 +177,7 @@ class MultiHeadTraining(ClassifierTraining[TrainingConfig]):
             # Otherwise TensorFlow would compile one graph for several sizes, and a training that is resumed at a
             # later size another one, whose results differ in the last bit.
             self.network.train_function = None
-        return ClassifierBatches(self.images, self.targets, self.config, epoch, self._teachers)
+        return ClassifierBatches(self.images, self.targets, self.config, epoch, self._teachers, self._part)
 
     def scheduled_values(self, epoch: int) -> dict[str, float]:
         """Return the learning rate after the last step and the image size."""

@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 from emotion.datasets.augmentation import NO_AUGMENTATION, augment, resize_images
 from emotion.datasets.dataset import Dataset
 from emotion.datasets.label_sets import TaskDataset
+from emotion.training.classifier.batches import WHOLE
 from emotion.training.classifier.classifier_training import ClassifierTraining, check_split_sizes
 from emotion.training.classifier.config import MIN_LEARNING_RATE, PLATEAU_FACTOR, PLATEAU_PATIENCE, TrainingPlan
 from emotion.training.classifier.networks.zoo import get_architecture
 from emotion.training.classifier.networks.zoo_networks import build_network
 from emotion.training.loop import train_epochs
 from emotion.training.metrics import cross_entropy
+from emotion.training.parallel.group import WorkerGroup
+from emotion.training.parallel.layers import with_parallel_layers
 from emotion.training.runs.run_context import RunContext
 
 _MAX_BATCH_PIXELS: Final = 1_200_000  # of one batch of the validation: 520 faces of 48 pixels, 19 of 250
@@ -42,7 +45,7 @@ def fit_zoo_classifier(task: TaskDataset, plan: TrainingPlan, run: RunContext) -
         TrainingStopped, DivergenceError, EmotionError: See `train_epochs`.
     """
     check_split_sizes(task, plan.batch_size)
-    return train_epochs(SingleHeadTraining(task, plan, run.folder), run)
+    return train_epochs(SingleHeadTraining(task, plan, run.folder, run.group), run)
 
 
 def preprocess_input(images: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
@@ -51,10 +54,13 @@ def preprocess_input(images: NDArray[np.uint8], size: int) -> NDArray[np.float32
 
 
 class _ZooBatches:
-    """The batches of one epoch; what they hold depends on seed, epoch and index alone."""
+    """The batches of one epoch, or `part` of each; what they hold depends on seed, epoch and index alone."""
 
-    def __init__(self, data: Dataset, rows: NDArray[np.intp], plan: TrainingPlan, size: int, epoch: int) -> None:
+    def __init__(
+        self, data: Dataset, rows: NDArray[np.intp], plan: TrainingPlan, size: int, epoch: int, part: slice = WHOLE
+    ) -> None:
         self._images, self._labels, self._plan, self._size, self._epoch = data.images, data.labels, plan, size, epoch
+        self._part = part
         self._rows = rows[np.random.default_rng((plan.seed, epoch)).permutation(len(rows))]
         # Drawn once for all epochs and then alternated, so that each face is seen from both sides in turn.
         sides = (np.random.default_rng(plan.seed).integers(0, 2, len(data)) + epoch) % 2 == 1
@@ -73,13 +79,14 @@ class _ZooBatches:
             images = augment(images, self._size, flip, plan.augmentation, rng)
         else:
             images[flip] = images[flip, :, ::-1]
-        return preprocess_input(images, self._size), {plan.label_set: self._labels[rows].astype(np.int32)}
+        images, labels = images[self._part], self._labels[rows][self._part]
+        return preprocess_input(images, self._size), {plan.label_set: labels.astype(np.int32)}
 
 
 class SingleHeadTraining(ClassifierTraining[TrainingPlan]):
     """A network of the zoo with its optimizer, and what early stopping and the plateau schedule count."""
 
-    def __init__(self, task: TaskDataset, plan: TrainingPlan, folder: Path) -> None:
+    def __init__(self, task: TaskDataset, plan: TrainingPlan, folder: Path, group: WorkerGroup | None = None) -> None:
         super().__init__(task, folder, plan.label_set)
         self.config = plan
         keras.utils.set_random_seed(plan.seed)
@@ -95,6 +102,10 @@ class SingleHeadTraining(ClassifierTraining[TrainingPlan]):
             dropout_factor=plan.dropout_factor,
         )
         self.export_network = self.network
+        self._part = WHOLE
+        if group is not None:
+            self.network = with_parallel_layers(self.network, group, plan.batch_size)
+            self._part = group.rows(plan.batch_size)
         self._compile()
         self._min_loss, self._stale_epochs, self._plateau_epochs = np.inf, 0, 0
         self._learning_rate = plan.learning_rate
@@ -136,7 +147,7 @@ class SingleHeadTraining(ClassifierTraining[TrainingPlan]):
 
     def start_epoch(self, epoch: int) -> _ZooBatches:
         """Return the batches of an epoch."""
-        return _ZooBatches(self._task.data, self._train_rows, self.config, self._size, epoch)
+        return _ZooBatches(self._task.data, self._train_rows, self.config, self._size, epoch, self._part)
 
     def predict_validation(self) -> dict[str, NDArray[np.float32]]:
         """Return the logits of the head."""

@@ -76,7 +76,7 @@ def train_detector(
     reporter.progress(len(read_history(folder)), config.epochs, "Loading")
     samples = normalize_box_style(samples)
     run = RunContext.from_job(folder, reporter, config.epochs)
-    network = fit_detector(samples, config, run, init_model.folder / "model.keras" if init_model else None)
+    network = fit_detector(samples, config, run, init_model.keras_path if init_model else None)
     remove_card(folder)
     difference = export_detector(network, folder)
     validation_samples = [sample for sample in samples if sample.is_validation]

@@ -27,6 +27,7 @@ from emotion.training.detector.losses import detection_losses
 from emotion.training.detector.metrics import average_precision, concat, landmark_errors, match_boxes
 from emotion.training.detector.network import LANDMARK_PREFIX, build_glance
 from emotion.training.fused_batch_norm import with_fused_batch_norm
+from emotion.training.keras_files import load_keras_file
 from emotion.training.loop import Training, train_epochs
 from emotion.training.optimizers import NOT_DECAYED, get_learning_rate, warmup_cosine
 from emotion.training.runs.folder import selection_score
@@ -83,9 +84,10 @@ class _DetectorTraining(Training[DetectorConfig]):
         keras.utils.set_random_seed(config.seed)
         self.export_network = build_glance()
         if init_weights is not None:
+            source = load_keras_file(init_weights)
             try:
-                self.export_network.load_weights(init_weights)
-            except (ValueError, OSError) as error:
+                self.export_network.set_weights(source.get_weights())
+            except ValueError as error:
                 raise ModelError(
                     f"{init_weights} does not hold the weights of a detector as it is trained here."
                 ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from emotion.training.parallel.group import WorkerGroup
 from emotion.training.runs.step_monitor import ProgressReporter, StepMonitor
 
 
@@ -25,6 +26,7 @@ class RunContext:
         monitor: Receives every step; it can pause the training, or end it within an epoch.
         export_only: Train no further epoch, return the best network so far.
         tensorboard: Write event files for TensorBoard, too.
+        group: The workers that train together; None for this process alone. Only worker 0 writes.
     """
 
     folder: Path
@@ -32,11 +34,14 @@ class RunContext:
     monitor: StepMonitor
     export_only: bool = False
     tensorboard: bool = False
+    group: WorkerGroup | None = None
 
     @classmethod
-    def from_folder(cls, folder: Path, reporter: ProgressReporter | None = None) -> RunContext:
+    def from_folder(
+        cls, folder: Path, reporter: ProgressReporter | None = None, group: WorkerGroup | None = None
+    ) -> RunContext:
         """Return the context of a training outside of a job, whose steps are written and whose pauses are honored."""
-        return cls(folder, reporter or _SilentReporter(), StepMonitor(folder))
+        return cls(folder, reporter or _SilentReporter(), StepMonitor(folder), group=group)
 
     @classmethod
     def from_job(
@@ -47,7 +52,8 @@ class RunContext:
         *,
         export_only: bool = False,
         tensorboard: bool = False,
+        group: WorkerGroup | None = None,
     ) -> RunContext:
         """Return the context of a training of `epochs` epochs that is the job of `folder`."""
         monitor = StepMonitor.from_job(folder, reporter, epochs)
-        return cls(folder, reporter, monitor, export_only, tensorboard)
+        return cls(folder, reporter, monitor, export_only, tensorboard, group)

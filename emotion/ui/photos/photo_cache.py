@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Final
 
@@ -14,6 +17,7 @@ from emotion.demo.sample_image import SAMPLE_IMAGE
 from emotion.faces import Box
 from emotion.jobs.fair_semaphore import FairSemaphore
 from emotion.media.image_array import ImageArray
+from emotion.media.image_reader import count_pixels
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.settings import AnalyzerSettings
 from emotion.results import photos
@@ -23,6 +27,7 @@ from emotion.translation.messages import ngettext
 from emotion.ui import session
 
 SAMPLE_PHOTO: Final = SAMPLE_IMAGE
+MAX_MEGAPIXELS: Final = 80  # analyzed at a time by all visitors: two photos of the largest size, about 900 MB
 
 
 def analyze_photo(content: bytes, name: str, *, with_features: bool = False) -> PhotoAnalysis:
@@ -55,7 +60,7 @@ def analyze_photo(content: bytes, name: str, *, with_features: bool = False) -> 
         ).format(count=num_ahead)
         slots[0].caption(text if num_ahead else _("Many photos are being analyzed right now; yours is next."))
 
-    with _get_semaphore().acquire(show_position):
+    with take_turn([content], show_position):
         for slot in slots:
             slot.empty()
         analysis = _analyze_photo(key, content, name, analyzer, settings)
@@ -63,10 +68,26 @@ def analyze_photo(content: bytes, name: str, *, with_features: bool = False) -> 
     return analysis
 
 
+def take_turn(contents: Iterable[bytes], on_wait: Callable[[int], None]) -> AbstractContextManager[None]:
+    """Wait until photos may be decoded one after the other, and hold their share of `MAX_MEGAPIXELS` inside `with`.
+
+    Args:
+        contents: The bytes of the files.
+        on_wait: Called repeatedly while waiting, with the number of threads ahead.
+    """
+    return _get_semaphore().acquire(on_wait, max(map(_count_slots, contents), default=MAX_MEGAPIXELS))
+
+
 @st.cache_resource(show_spinner=False)
 def _get_semaphore() -> FairSemaphore:
-    """Limit the photos analyzed at the same time: more than processors only take more time each, and more memory."""
-    return FairSemaphore(os.cpu_count() or 1)
+    """Limit the photos analyzed at the same time by their megapixels, and so the memory that this takes."""
+    return FairSemaphore(MAX_MEGAPIXELS)
+
+
+def _count_slots(content: bytes) -> int:
+    """Return the slots of a photo: its megapixels, but so many that there are not more photos than processors."""
+    megapixels = math.ceil(count_pixels(content) / 1e6)
+    return max(megapixels, math.ceil(MAX_MEGAPIXELS / (os.cpu_count() or 1)))
 
 
 @st.cache_data(max_entries=200, show_spinner=False, scope="session")

@@ -221,8 +221,14 @@ def show_downloads(analyzed_photos: list[Photo], photo: Photo, anonymize: bool) 
     """Show downloads; files that take long to make are made on the click."""
     is_multiple = len(analyzed_photos) > 1
 
+    def make_in_turn(make: Callable[[], bytes]) -> bytes:
+        contents = (photo.content for photo in analyzed_photos)
+        with photo_cache.take_turn((content for content in contents if isinstance(content, bytes)), lambda num: None):
+            return make()
+
     def add_button(key: str, label: str, data: str | Callable[[], bytes], file_name: str) -> None:
-        components.download_button(label, data, file_name, f"photo_save_{key}")
+        made = data if isinstance(data, str) else partial(make_in_turn, data)
+        components.download_button(label, made, file_name, f"photo_save_{key}")
 
     with st.container(horizontal=True):
         add_button(

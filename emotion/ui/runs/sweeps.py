@@ -59,7 +59,8 @@ def show_sweeps(listed: Sequence[SweepSummary], fill_form: FillForm) -> None:
     if sweep.error:
         st.warning(messages.escape_markdown(sweep.error), icon=":material/info:")
     if sweep.record is not None:
-        _show_record(sweep, sweep.record, fill_form)
+        with messages.error_box("showing the sweep"):  # whatever it is, the sweep can still be deleted
+            _show_record(sweep, sweep.record, fill_form)
     if not sweep.is_builtin:
         _show_delete(sweep)
 

@@ -1,4 +1,4 @@
-"""What a public server does with each request: give the browser an id, close what is not for visitors, set headers."""
+"""What a public server does with each request: give the browser an id, and close what is not for visitors."""
 
 from __future__ import annotations
 
@@ -12,13 +12,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emotion.ui.visitors import identity
 from emotion.ui.visitors.link_page import render_link_page
+from emotion.ui.visitors.security import format_policy
 
 _CLOSED_PATH: Final = "/_stcore/metrics"  # counts of all visitors
-_SECURITY_HEADERS: Final = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Content-Security-Policy": "frame-ancestors 'self'",  # Streamlit frames its own components
-}
 
 
 class VisitorMiddleware:
@@ -35,6 +31,11 @@ class VisitorMiddleware:
         self._app = app
         self._cookie_seconds = cookie_seconds
         self._base_path = base_path
+        self._link_headers = {
+            "Cache-Control": "no-store",
+            "X-Frame-Options": "DENY",
+            "Content-Security-Policy": format_policy(render_link_page("")),  # the script is the same in all languages
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -54,8 +55,6 @@ class VisitorMiddleware:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in _SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
                 if visitor_id:
                     headers.append("Set-Cookie", self._make_cookie(request, visitor_id))
                     headers["Cache-Control"] = "private, no-cache"
@@ -71,7 +70,7 @@ class VisitorMiddleware:
             return None
         if request.method != "POST":
             page = render_link_page(request.headers.get("accept-language", ""))
-            return HTMLResponse(page, headers={"Cache-Control": "no-store", "X-Frame-Options": "DENY"})
+            return HTMLResponse(page, headers=self._link_headers)
         visitor_id = str((await request.form()).get("id", ""))
         # Another site must not change whose videos this browser adds to.
         is_own_site = urlsplit(request.headers.get("origin", "")).netloc == request.headers.get("host")

@@ -23,6 +23,12 @@ class BoundedChannel(Generic[T]):
         self._abandoned = False  # by the receiver
         self._error: BaseException | None = None
 
+    def wait_for_room(self) -> bool:
+        """Wait until `put` would return at once, to make an item not before; False after `abandon`."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._abandoned or len(self._items) < self._capacity)
+            return not self._abandoned
+
     def put(self, item: T) -> bool:
         """Add `item` as soon as there is room; False after `abandon`."""
         with self._condition:

@@ -23,7 +23,8 @@ _MAX_INTERVAL_SECONDS: Final = 0.165  # between processed frames, beyond which t
 _SHORT_VIDEO_SECONDS: Final = 1.0  # below, no minimum length applies
 _DELAY_SECONDS: Final = 0.4  # that frames are held back, so that a face counts from its first frame on
 SOFT_LIMIT_BYTES: Final = 100_000_000  # of held frames; above, they are held only for the minimum track length
-MAX_PENDING_BYTES: Final = 300_000_000  # of held frames; at 4K and 60 fps a face counts a tenth of a second late
+MAX_PENDING_BYTES: Final = 130_000_000  # of held frames: 0.3 s at Full HD and 60 frames per second
+MAX_REDUCED_BYTES: Final = 56_000_000  # the same for a video that is reduced, whose decoder takes much more memory
 _MAX_LOST_SECONDS: Final = 5.0  # after which a track never continues
 
 Faces = tuple[Face, ...]
@@ -52,6 +53,7 @@ class TrackFilter:
         interval = max(1 / FAST_FPS, frame_duration) if stride is None else stride * frame_duration
         is_short = video_info.duration is not None and video_info.duration < _SHORT_VIDEO_SECONDS
         self._min_seconds = 0.0 if interval > _MAX_INTERVAL_SECONDS or is_short else _MIN_TRACK_SECONDS
+        self._max_bytes = MAX_PENDING_BYTES if video_info.reduction == 1 else MAX_REDUCED_BYTES
         self._pending: deque[FilteredFrame] = deque()
         self._candidates: dict[int, tuple[float, float]] = {}  # unconfirmed: first and last second
         self._confirmed_ids: dict[int, int] = {}  # new number by track id
@@ -116,7 +118,7 @@ class TrackFilter:
 
     def _is_full(self, timestamp: float) -> bool:
         pending_bytes = sum(frame.frame.image.nbytes for frame in self._pending)
-        return pending_bytes > MAX_PENDING_BYTES or (
+        return pending_bytes > self._max_bytes or (
             pending_bytes > SOFT_LIMIT_BYTES and timestamp - self._pending[0].frame.timestamp > self._min_seconds
         )
 

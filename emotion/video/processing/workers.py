@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,8 +61,10 @@ def decode_in_thread(video: VideoReader, settings: VideoSettings) -> Iterator[Bo
                 should_process = sampler.should_process(frame.index, frame.timestamp)
                 if not should_process and not settings.write_video:
                     continue
-                if not channel.put(DecodedFrame(frame.index, frame.timestamp, frame.image(), should_process)):
+                if not channel.wait_for_room():  # before the image is made, so that one less is in memory
                     return
+                channel.put(DecodedFrame(frame.index, frame.timestamp, frame.image(), should_process))
+                del frame  # it is not kept in memory while the next one is decoded
             channel.close()
         except BaseException as error:  # raised again in the receiving thread, which would wait forever otherwise
             channel.close(error)
@@ -89,9 +91,16 @@ class VideoEncoderThread:
         self._thread = threading.Thread(target=self._encode, name="video-encode", daemon=True)
         self._thread.start()
 
-    def put(self, image: NDArray[np.uint8], timestamp: float) -> None:
-        """Add a frame, RGB uint8 (H, W, 3), displayed from `timestamp` on; `VideoError` where writing fails."""
-        if not self._channel.put((image, timestamp)):
+    def put(self, render: Callable[[], NDArray[np.uint8]], timestamp: float) -> None:
+        """Add a frame as soon as there is room for it; `VideoError` where writing fails.
+
+        Args:
+            render: Returns the frame, RGB uint8 (H, W, 3).
+            timestamp: Seconds from which it is displayed.
+        """
+        if self._channel.wait_for_room():
+            self._channel.put((render(), timestamp))
+        else:
             self.close()
 
     def close(self, end_time: float | None = None) -> None:
@@ -108,6 +117,7 @@ class VideoEncoderThread:
                 for image, timestamp in self._channel.receive():
                     writer.write(image, timestamp)
                     self.num_frames = writer.num_frames
+                    del image  # it is not kept in memory while waiting
                 writer.close(self._end_time)
             self.audio_warning = writer.audio_warning
         except BaseException as error:  # raised again by `close`

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from emotion.faces import Box, Face
 from emotion.media.image_array import ImageArray
+from emotion.media.video_reader import VideoInfo
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.annotation import annotate, pixelate
 from emotion.recognition.anonymizer import Anonymizer, is_unmatched, pixelate_all, with_margin
@@ -20,6 +21,7 @@ Faces = tuple[Face, ...]
 _MAX_PENDING: Final = 32  # frames
 _MIN_PENDING: Final = 2  # frames, however large
 MAX_PENDING_BYTES: Final = 160_000_000
+MAX_REDUCED_BYTES: Final = 56_000_000  # of a video that is reduced, whose decoder takes much more memory
 _LOOKAHEAD_SECONDS: Final = 0.4  # before its first detection a face may be visible already: its place is hidden too
 _MAX_HOLD_SECONDS: Final = 1.0  # for which a face stays where it was last detected
 
@@ -79,12 +81,14 @@ class FrameRenderer:
     Args:
         analyzer: Searches for the boxes to pixelate, None: no search.
         settings: Of the analysis.
+        video_info: Of the video.
     """
 
-    def __init__(self, analyzer: Analyzer | None, settings: VideoSettings) -> None:
+    def __init__(self, analyzer: Analyzer | None, settings: VideoSettings, video_info: VideoInfo) -> None:
         self.num_errors = 0  # frames that are pixelated as a whole because the search failed
         self._settings = settings
         self._anonymizer = Anonymizer(analyzer) if analyzer and settings.anonymize else None
+        self._max_bytes = MAX_PENDING_BYTES if video_info.reduction == 1 else MAX_REDUCED_BYTES
         self._pending: deque[_PendingFrame] = deque()
         self._last_snapshot: FaceSnapshot | None = None  # of the last processed frame that was yielded
 
@@ -103,7 +107,7 @@ class FrameRenderer:
         if self._anonymizer is not None:
             self._find_hidden_boxes(self._anonymizer, frame, [*all_boxes, *(face.box for face in faces or ())])
         self._pending.append(frame)
-        max_pending = min(_MAX_PENDING, max(_MIN_PENDING, MAX_PENDING_BYTES // image.nbytes))
+        max_pending = min(_MAX_PENDING, max(_MIN_PENDING, self._max_bytes // image.nbytes))
         while self._pending and (self._is_ready(self._pending[0]) or len(self._pending) > max_pending):
             yield self._render_next()
 

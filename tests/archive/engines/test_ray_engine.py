@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from emotion.errors import JobError, SettingsError
 from emotion.jobs.reporter import job_context
 from emotion.model_store.store import ModelBundle
 from tests.archive.making import make_request, read_table, read_tables, write_photos
+from tests.ports import free_port
 
 pytestmark = [
     pytest.mark.slow,
@@ -46,12 +46,6 @@ def token() -> Iterator[None]:
         for name, value in SETTINGS.items():
             patch.setenv(name, value)
         yield
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Node:

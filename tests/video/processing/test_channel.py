@@ -64,3 +64,23 @@ def test_receive_stops_while_waiting() -> None:
     channel: BoundedChannel[int] = BoundedChannel()
     stop_values = iter([False, False, True])
     assert list(channel.receive(lambda: next(stop_values))) == []
+
+
+def test_an_item_is_made_only_when_there_is_room() -> None:
+    channel: BoundedChannel[int] = BoundedChannel(1)
+    made = list[int]()
+
+    def send() -> None:
+        while channel.wait_for_room():
+            made.append(len(made))
+            channel.put(made[-1])
+
+    sender = start_thread(send)
+    items = channel.receive()
+    for n in range(3):
+        wait_until(lambda n=n: len(made) == n + 1)
+        assert next(items) == n
+    channel.abandon()
+    sender.join(5)
+    assert not sender.is_alive()
+    assert len(made) <= 4

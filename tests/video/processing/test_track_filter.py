@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -170,15 +171,16 @@ class LargeImage:
         self.nbytes = 3 * width * height
 
 
-@pytest.mark.parametrize(("width", "height", "megabytes"), [(3840, 2160, 250), (1920, 1080, 82)])
-def test_first_frames_of_common_sizes_count(width: int, height: int, megabytes: int) -> None:
+@pytest.mark.parametrize(("reduction", "fps", "megabytes"), [(1, 30.0, 82), (1, 60.0, 125), (2, 30.0, 57)])
+def test_first_frames_of_common_sizes_count(reduction: float, fps: float, megabytes: int) -> None:
+    video_info = replace(make_video_info(fps=fps), reduction=reduction)
     track_filter, track_info, faces = (
-        TrackFilter(VideoSettings(), make_video_info(fps=30.0)),
+        TrackFilter(VideoSettings(), video_info),
         {7: TrackInfo(SCORES, 0.9, False)},
         list[Any](),
     )
-    for i in range(30):
-        frame = DecodedFrame(i, i / 30, LargeImage(width, height), True)  # type: ignore[arg-type]
+    for i in range(60):
+        frame = DecodedFrame(i, i / fps, LargeImage(1920, 1080), True)  # type: ignore[arg-type]
         faces += track_filter.push(frame, (Face(BOX, 0.9, track_id=7),), track_info)
         assert sum(item.frame.image.nbytes for item in track_filter._pending) < megabytes * 1e6
     assert [len(item.faces) for item in faces] == [1] * len(faces)

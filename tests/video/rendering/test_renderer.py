@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from emotion.faces import Box, Face
 from emotion.recognition.analyzer import Analyzer
 from emotion.results import serialization
-from emotion.video.frame_log import FRAMES_FILE, FrameLog
+from emotion.video.frame_log import FrameLog
+from emotion.video.pipeline import FRAMES_FILE
 from emotion.video.processing import track_filter
 from emotion.video.processing.workers import FrameSampler
 from emotion.video.rendering.renderer import FaceSnapshot, FrameRenderer, RenderedFrame, interpolate_faces
 from emotion.video.settings import FAST_STRIDE, VideoSettings
-from tests.video.scenes import draw_scene, make_feature_face
+from tests.video.scenes import VIDEO_INFO, draw_scene, make_feature_face
 
 
 def make_face(track: int, x: float) -> Face:
@@ -81,7 +82,7 @@ def test_every_frame_is_returned_once_and_in_order(analyzed: list[bool], anonymi
         def detect(self, *_: object) -> tuple[Face, ...]:
             return ()
 
-    renderer = FrameRenderer(EmptyDetector(), VideoSettings(anonymize=anonymize))  # type: ignore[arg-type]
+    renderer = FrameRenderer(EmptyDetector(), VideoSettings(anonymize=anonymize), VIDEO_INFO)  # type: ignore[arg-type]
     image = draw_scene([])
     times = list[float]()
     for i, is_analyzed in enumerate(analyzed):
@@ -92,12 +93,12 @@ def test_every_frame_is_returned_once_and_in_order(analyzed: list[bool], anonymi
 
 
 def test_analyzed_frame_is_returned_immediately(analyzer: Analyzer) -> None:
-    renderer = FrameRenderer(analyzer, VideoSettings())
+    renderer = FrameRenderer(analyzer, VideoSettings(), VIDEO_INFO)
     assert [rendered.timestamp for rendered in renderer.push(draw_scene([]), 0.0, ())] == [0.0]
 
 
 def test_boxes_move_linearly_between_analyzed_frames(analyzer: Analyzer) -> None:
-    renderer = FrameRenderer(analyzer, VideoSettings(frame_stride=4))
+    renderer = FrameRenderer(analyzer, VideoSettings(frame_stride=4), VIDEO_INFO)
     image, rendered = draw_scene([]), list[Any]()
     for i in range(5):
         rendered += renderer.push(image, i / 10, {0: (make_face(1, 0),), 4: (make_face(1, 40),)}.get(i))
@@ -110,7 +111,7 @@ def test_boxes_move_linearly_between_analyzed_frames(analyzer: Analyzer) -> None
 def test_rendered_labels_match_the_frame_log(analyzer: Analyzer, make_scores: Any, tmp_path: Path) -> None:
     """The face changes in every analyzed frame; each frame has the label of the log at its time."""
     renderer, rendered, lines = (
-        FrameRenderer(analyzer, VideoSettings(frame_stride=4)),
+        FrameRenderer(analyzer, VideoSettings(frame_stride=4), VIDEO_INFO),
         list[RenderedFrame](),
         list[str](),
     )

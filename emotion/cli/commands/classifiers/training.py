@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from emotion.cli.click_extensions import FRACTION, Interrupted, StudioCommand, json_option, with_options
+from emotion.cli.click_extensions import FRACTION, POSITIVE, Interrupted, StudioCommand, json_option, with_options
 from emotion.cli.output import format_metrics, print_progress, print_result
 from emotion.cli.progress import run_job
 from emotion.errors import EmotionError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from emotion.jobs.reporter import JobReporter
     from emotion.model_store.store import ModelBundle
     from emotion.training.classifier.config import TrainingPlan
+    from emotion.training.classifier.recipes import Recipe
 
 _DEFAULT_NETWORK: Final = "seresnet"
 
@@ -70,20 +71,27 @@ class PlanOptions:
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """The options of `emotion classifier train`. `config`: the file of a whole plan, which `plan` changes."""
+    """The options of `emotion classifier train`.
+
+    `config` is the file of a whole plan, which `plan` changes. `rank` is this one of `workers`; `address` is that of
+    rank 0, None where it starts the others itself.
+    """
 
     out: Path
     config: Path | None
     export_only: bool
     queue: bool
+    workers: int
+    address: str | None
+    rank: int
     as_json: bool
     plan: PlanOptions
 
     @classmethod
     def from_values(cls, **values: Any) -> TrainOptions:
         """Group the values of the command."""
-        own = {name: values.pop(name) for name in ("out", "config", "export_only", "queue", "as_json")}
-        return cls(**own, plan=PlanOptions(**values))
+        plan = PlanOptions(**{field.name: values.pop(field.name) for field in fields(PlanOptions)})
+        return cls(**values, plan=plan)
 
 
 _PLAN_OPTIONS: Final = (
@@ -156,6 +164,15 @@ def add_plan_options(command: Callable[..., None]) -> Callable[..., None]:
 @add_plan_options
 @click.option("--export-only", is_flag=True, help="Do not train: make a model of the best epoch so far.")
 @click.option("--queue", is_flag=True, help="Wait until no other training beside DIR is running.")
+@click.option("--workers", type=POSITIVE, default=1, help="Number of processes that share each batch.")
+@click.option(
+    "--address",
+    metavar="HOST:PORT",
+    help="Workers on several machines: where the first one listens (default: all on this machine).",
+)
+@click.option(
+    "--rank", type=click.IntRange(0), default=0, help="With --address: 0 for the first one, which writes DIR, 1, 2 ..."
+)
 @json_option
 @with_options(TrainOptions.from_values)
 def train(options: TrainOptions) -> None:
@@ -168,6 +185,10 @@ def train(options: TrainOptions) -> None:
     given = options.plan
     if given.data is None and options.config is None:
         raise click.UsageError("Missing option '--data' or '--config'.")
+    _check_workers(options)
+    if options.rank:
+        _run_follower(options)
+        return
     claim_result_folder(options.out, CLASSIFIER, inputs=given.inputs)
     bundle = None
     with run_job(options.out) as report:  # also around the checks, so that the folder holds their errors
@@ -196,15 +217,47 @@ def make_plan(config_file: Path | None, options: PlanOptions) -> TrainingPlan:
     return options.apply(TrainingPlan.from_config(config | ({"network": network} if network else {})))
 
 
+def _check_workers(options: TrainOptions) -> None:
+    if options.rank >= options.workers:
+        raise click.UsageError(f"--rank is {options.rank}; expected a number below --workers, {options.workers}.")
+    if options.rank and options.address is None:
+        raise click.UsageError("--rank is for workers on several machines; give --address, too.")
+    if options.address is not None and options.workers == 1:
+        raise click.UsageError("--address is for several workers; give --workers, too.")
+
+
 def _run_training(plan: TrainingPlan, options: TrainOptions, reporter: JobReporter) -> ModelBundle:
+    plan, recipe = _make_recipe(plan, options)
+    from emotion.training.classifier.train import train_recipe
+
+    if options.workers == 1 or options.export_only:
+        return train_recipe(recipe, plan, options.out, reporter, export_only=options.export_only)
+    from emotion.training.classifier.parallel_training import Workers, lead_training, share_cores
+
+    if options.address is None:
+        share_cores(options.workers)
+    with lead_training(recipe, plan, Workers(options.workers, options.address), reporter) as group:
+        return train_recipe(recipe, plan, options.out, reporter, group=group)
+
+
+def _run_follower(options: TrainOptions) -> None:
+    """Train as another worker than the first one, until that one ends."""
+    from emotion.training.classifier.parallel_training import Workers, follow_training
+
+    plan, recipe = _make_recipe(make_plan(options.config, options.plan), options)
+    print_progress(f"Worker {options.rank} of {options.workers} trains with worker 0 at {options.address}.")
+    follow_training(recipe, plan, Workers(options.workers, options.address), options.rank)
+
+
+def _make_recipe(plan: TrainingPlan, options: TrainOptions) -> tuple[TrainingPlan, Recipe]:
+    """Load the data set, and return the plan that fits it and what is learned."""
     from emotion.datasets.readers.hard_negatives import mine_hard_negatives
+    from emotion.training.classifier.train import make_recipe
 
-    data = load_plan_data(plan)  # before the seconds that Keras takes to load
+    data = load_plan_data(plan)
     plan = adapt_plan(plan, data, options.plan, has_config=options.config is not None)
-    from emotion.training.classifier.train import train_classifier
-
     crops = mine_hard_negatives(Path(plan.negatives_dir)) if plan.negatives_dir else None
-    return train_classifier(data, plan, options.out, reporter, negative_crops=crops, export_only=options.export_only)
+    return plan, make_recipe(data, plan, crops)
 
 
 def load_plan_data(plan: TrainingPlan) -> Dataset:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import keras
 
 from emotion.errors import ModelError
+from emotion.training.keras_files import load_keras_file
 
-_MAX_REASON_LENGTH: Final = 200
 # A head that the other network lacks begins with the weights of one that has the same labels.
 _SUBSTITUTES: Final = {"expression": "ferplus"}
 
@@ -26,11 +26,7 @@ def load_initial_weights(network: keras.Model, path: Path, heads: Collection[str
     Raises:
         ModelError: The file is damaged or holds another network.
     """
-    try:
-        source: Any = keras.models.load_model(path, compile=False)
-    except Exception as error:  # a damaged or hostile file raises errors of any type, from HDF5 to TensorFlow
-        reason = " ".join(str(error).split())[:_MAX_REASON_LENGTH]
-        raise ModelError(f"{path} cannot be read as a network of Keras ({reason}); give another one.") from error
+    source = load_keras_file(path)
     source_heads = set(source.output_names)
     variables = _backbone_variables(network, heads)
     values = _backbone_variables(source, source_heads)

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from emotion.errors import EmotionError, ModelError
+from emotion.model_store.store import compute_sha256
+from emotion.recognition.trial_run import trust_network
 from emotion.training.classifier.config import TrainingConfig, TrainingPlan, find_weights_file
 from tests.training.making import dataset, run_context
 
@@ -27,12 +29,18 @@ def build(heads: dict[str, int], widths: tuple[int, int, int] = (8, 8, 8), seed:
     return seresnet(heads, widths=widths)
 
 
+def save(network: Any, path: Path) -> None:
+    """Write a network whose trial run, which is tested by itself, is left out."""
+    network.save(path)
+    trust_network(compute_sha256(path))
+
+
 @pytest.mark.slow
 def test_layers_and_heads_get_the_weights_and_a_new_head_those_of_the_votes(tmp_path: Path) -> None:
     from emotion.training.classifier.networks.initial_weights import load_initial_weights
 
     source = build({"fer2013": 7, "ferplus": 8})
-    source.save(tmp_path / "model.keras")
+    save(source, tmp_path / "model.keras")
     heads = {"fer2013": 7, "ferplus": 8, "expression": 8, "face": 1}
     network = build(heads, seed=1)
     face_weights = network.get_layer("face").get_weights()
@@ -47,7 +55,7 @@ def test_layers_and_heads_get_the_weights_and_a_new_head_those_of_the_votes(tmp_
 def test_labels_of_another_number_keep_random_weights(tmp_path: Path) -> None:
     from emotion.training.classifier.networks.initial_weights import load_initial_weights
 
-    build({"fer2013": 7}).save(tmp_path / "model.keras")
+    save(build({"fer2013": 7}), tmp_path / "model.keras")
     network = build({"fer2013": 3}, seed=1)
     before = network.get_layer("fer2013").get_weights()[0]
     load_initial_weights(network, tmp_path / "model.keras", {"fer2013": 3})
@@ -58,7 +66,7 @@ def test_labels_of_another_number_keep_random_weights(tmp_path: Path) -> None:
 def test_another_network_is_refused_and_changes_nothing(tmp_path: Path) -> None:
     from emotion.training.classifier.networks.initial_weights import load_initial_weights
 
-    build({"fer2013": 7}, widths=(8, 8, 16)).save(tmp_path / "model.keras")
+    save(build({"fer2013": 7}, widths=(8, 8, 16)), tmp_path / "model.keras")
     network = build({"fer2013": 7}, seed=1)
     before = [np.array(weight) for weight in network.weights]
     with pytest.raises(ModelError, match=r"holds another network, with .* parameters; expected one as seresnet"):
@@ -73,6 +81,7 @@ def test_a_damaged_file_is_refused_with_a_sentence(tmp_path: Path) -> None:
 
     path = tmp_path / "model.keras"
     path.write_bytes(b"PK\x03\x04 damaged")
+    trust_network(compute_sha256(path))
     with pytest.raises(ModelError, match="cannot be read as a network of Keras"):
         load_initial_weights(build({"fer2013": 7}), path, {"fer2013": 7})
 
@@ -115,7 +124,7 @@ def test_only_the_chosen_head_is_trained(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     config = TrainingConfig(epochs=1, batch_size=32, progressive_sizes=(32,))
     first = fit_classifier(data, config, run_context(tmp_path / "first"))
-    first.save(tmp_path / "model.keras")
+    save(first, tmp_path / "model.keras")
     config = replace(config, trained_heads=("expression",), init_from="a" * 64, learning_rate=0.1)
     network = fit_classifier(data, config, run_context(tmp_path / "second"), init_file=tmp_path / "model.keras")
     changed = {

@@ -1,0 +1,79 @@
+"""The share of photos that all visitors analyze at a time."""
+
+from __future__ import annotations
+
+import io
+import threading
+
+import pytest
+from PIL import Image
+
+from emotion.ui.photos import photo_cache
+from emotion.ui.photos.photo_cache import MAX_MEGAPIXELS
+from tests.waiting import wait_until
+
+TIMEOUT = 20.0  # seconds, more than a busy machine needs
+
+
+def make_photo(megapixels: int) -> bytes:
+    """Return a PNG whose header states that size; nothing decodes its pixels."""
+    file = io.BytesIO()
+    Image.new("1", (1000, 1000 * megapixels)).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_few_megapixels_are_decoded_at_a_time_and_the_others_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 16)
+    lock, leave = threading.Lock(), threading.Event()
+    sizes, inside, most, waiting = [12, 12, 6, 12, 30, 40, 12, 40], list[int](), [0], set[int]()
+
+    def analyze(index: int) -> None:
+        photo = photos[index]
+        with photo_cache.take_turn([photo], lambda num_ahead: waiting.add(index)):
+            with lock:
+                inside.append(sizes[index])
+                most[0] = max(most[0], sum(inside))
+            leave.wait(TIMEOUT)
+            with lock:
+                inside.remove(sizes[index])
+
+    photos = [make_photo(min(16, size)) if size < 17 else b"no header, so it counts as the largest" for size in sizes]
+    threads = [threading.Thread(target=analyze, args=(index,), daemon=True) for index in range(len(sizes))]
+    for count, thread in enumerate(threads, 1):
+        thread.start()
+        wait_until(lambda count=count: len(inside) + len(waiting) >= count)
+    assert inside == [12, 12, 6, 12]
+    assert waiting == {4, 5, 6, 7}
+    leave.set()
+    for thread in threads:
+        thread.join(TIMEOUT)
+    assert inside == []
+    assert most[0] <= MAX_MEGAPIXELS
+
+
+def test_everything_is_released_after_an_error() -> None:
+    for _ in range(3):
+        with (
+            pytest.raises(ZeroDivisionError),
+            photo_cache.take_turn([b"no image"], lambda num_ahead: pytest.fail("nothing else is read")),
+        ):
+            1 / 0  # noqa: B018
+    with photo_cache.take_turn([b"x", b"y"], lambda num_ahead: pytest.fail("nothing else is read")):
+        pass
+
+
+def test_no_more_photos_than_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    photo, waited = make_photo(1), list[int]()
+
+    def give_up(num_ahead: int) -> None:
+        waited.append(num_ahead)
+        raise InterruptedError
+
+    with (
+        photo_cache.take_turn([photo], give_up),
+        pytest.raises(InterruptedError),
+        photo_cache.take_turn([photo], give_up),
+    ):
+        pass
+    assert waited == [0]
