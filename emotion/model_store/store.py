@@ -27,6 +27,7 @@ from emotion.model_store.card import (
 from emotion.model_store.card_parts import Head
 from emotion.model_store.onnx_file import find_external_files
 from emotion.storage import PROJECT_ROOT
+from emotion.translation.messages import gettext as _
 
 BUILTIN_MODELS: Final = MODELS_FOLDER
 NETWORK_FILE: Final = "model.onnx"
@@ -263,7 +264,7 @@ def get_default_model(kind: str, *folders: Path) -> ModelBundle:
     """Return the first model of `list_models`; `ModelError` where there is none."""
     models, errors = list_models(kind, *folders)
     if not models:
-        raise ModelError(
-            " ".join(errors) or f"There is no {kind} in {(folders or get_model_folders())[0]}; train one first."
-        )
+        folder = (folders or get_model_folders())[0]
+        missing = _("There is no model of the kind {kind} in {folder}; train one first.")
+        raise ModelError(" ".join(errors) or missing.format(kind=kind, folder=folder))
     return models[0]

@@ -226,7 +226,7 @@ def test_anything_anywhere_in_a_card_is_taken_or_refused_in_words(
 def test_nothing_is_found_in_nothing(tmp_path: Path) -> None:
     assert list_models("classifier", tmp_path) == ([], [])
     assert list_models("classifier", tmp_path / "missing") == ([], [])
-    with pytest.raises(ModelError, match=f"There is no classifier in {tmp_path}; train one first"):
+    with pytest.raises(ModelError, match=f"There is no model of the kind classifier in {tmp_path}; train one first"):
         get_default_model("classifier", tmp_path)
 
 

@@ -112,8 +112,9 @@ class FrameConverter:
         if max(self._display_size(width, height)) > self._limits.max_side:
             raise self.too_large_error(f"{width} x {height}")
         if pixel_format is not None and width * height * _bits_per_pixel(pixel_format) > 8 * self._limits.max_bytes:
-            problem = f"has frames of {width} x {height} pixels in {pixel_format.name}, which take too much memory"
-            raise video_error(self._label, problem, "save it in a smaller size or with 8 bits")
+            problem = _("has frames of {size} pixels in {format}, which take too much memory")
+            problem = problem.format(size=f"{width} x {height}", format=pixel_format.name)
+            raise video_error(self._label, problem, _("save it in a smaller size or with 8 bits"))
 
     def too_large_error(self, size: str) -> VideoError:
         """Make the error for frames of that size."""

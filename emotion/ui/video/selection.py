@@ -146,7 +146,9 @@ def format_summary(analysis: VideoAnalysis) -> str:
     frame_rate = {library.FAST_STRIDE: _("about eight frames a second"), 1: _("every frame")}.get(
         settings.frame_stride, _("one of {count} frames").format(count=settings.frame_stride)
     )
-    size = f"{info.width} x {info.height}" + (" (reduced)" if info.reduction > 1 else "") if info else ""
+    size = f"{info.width} x {info.height}" if info else ""
+    if info and info.reduction > 1:
+        size = _("{size} (reduced)").format(size=size)
     tools = f"{provenance['detector']['name']}, {provenance['model']['name']}"
     parts = [
         format_duration(analysis),
