@@ -104,7 +104,9 @@ def check(page: Page, name_of_screenshot: str) -> None:
 def find_clipped_labels(page: Page) -> list[str]:
     """Return the labels of buttons, tabs and links of which a part is cut off."""
     return page.evaluate(
-        """() => [...document.querySelectorAll('button, [role=tab], [role=radio], a')].flatMap(
+        """() => [...document.querySelectorAll(
+            ['button', '[role=tab]', '[role=radio]', 'a'].map(e => `:is(.stApp section) ${e}`).join()
+        )].flatMap(
             outer => [outer, ...outer.querySelectorAll('p, span, div')].filter(
                 e => e.checkVisibility() && getComputedStyle(e).overflowX !== 'visible'
                      && e.scrollWidth > e.clientWidth + 1

@@ -29,6 +29,7 @@ _MIN_BT709_HEIGHT: Final = 720  # players assume BT.709 from this height on wher
 _MAX_PIXEL_ASPECT: Final = 10.0  # width over height of a pixel, or the reverse; beyond it, headers are wrong
 _DISPLAY_MATRIX_BYTES: Final = 36
 _COPY_SIZE: Final = (16, 16)  # of the copy from which the orientation is read
+_BLOCK_SIDE: Final = 64  # of pixels, which all subsamplings of colors divide
 _REDUCED_PIXELS: Final = 1920 * 1080  # of a frame that is reduced
 
 
@@ -164,11 +165,9 @@ class FrameConverter:
 
 def _bits_per_pixel(pixel_format: VideoFormat) -> int:
     """Return the bits that a pixel takes in memory, where a value of more than 8 bits takes 16."""
-    num_values = 0.0
-    for component in pixel_format.components:
-        bits = 16 if component.bits > 8 else 8
-        num_values += bits * component.width * component.height / (pixel_format.width * pixel_format.height)
-    return math.ceil(num_values)
+    block = VideoFormat(pixel_format.name, _BLOCK_SIDE, _BLOCK_SIDE)  # the video may state a size of 0
+    values = sum((2 if part.bits > 8 else 1) * part.width * part.height for part in block.components)
+    return math.ceil(8 * values / _BLOCK_SIDE**2)
 
 
 def _guess_colorspace(frame: VideoFrame) -> int | None:
