@@ -463,25 +463,11 @@ def test_train_is_a_job_that_can_be_stopped(run: Run, data: Path, monkeypatch: p
 
     given: dict[str, object] = {}
 
-    def learn(
-        data: object,
-        plan: TrainingPlan,
-        folder: Path,
-        report: JobReporter,
-        *,
-        negative_crops: object,
-        export_only: bool,
-    ) -> None:
-        given.update(
-            data=data,
-            plan=plan,
-            folder=folder,
-            crops=negative_crops,
-            state=job.Job(folder).read_state().status,
-        )
+    def learn(recipe: object, plan: TrainingPlan, folder: Path, report: JobReporter, *, export_only: bool) -> None:
+        given.update(plan=plan, folder=folder, state=job.Job(folder).read_state().status)
         raise loop.TrainingStopped("Stopped after epoch 3.")
 
-    monkeypatch.setattr(train, "train_classifier", learn)
+    monkeypatch.setattr(train, "train_recipe", learn)
     status, out, err = run(
         "classifier", "train", "--data", data, "--out", "run", "--epochs", "3", "--seed", "7", "--tensorboard"
     )
@@ -489,7 +475,7 @@ def test_train_is_a_job_that_can_be_stopped(run: Run, data: Path, monkeypatch: p
     assert err == "emotion: Stopped after epoch 3. Run the same command again to go on.\n"
     plan = given["plan"]
     assert (plan.epochs, plan.seed, plan.network, plan.teachers) == (3, 7, "seresnet", ())
-    assert (given["folder"], given["crops"], given["state"]) == (Path("run"), None, "running")
+    assert (given["folder"], given["state"]) == (Path("run"), "running")
     assert plan.tensorboard
     assert not job.Job(Path("run").resolve()).read_state().is_running
 

@@ -324,7 +324,7 @@ def test_detectors_table_has_a_column_per_detector() -> None:
         ),
         (
             [{"epoch": "3", "fer2013_accuracy": "0.6", "val_fer2013_accuracy": ""}],
-            [(3, "FER-2013, faces it learns", 0.6)],
+            [(3, "FER-2013, training", 0.6)],
         ),
         ([{"val_ap": "0.5"}], []),
     ],

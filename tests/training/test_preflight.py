@@ -78,11 +78,11 @@ def test_the_command_trains_on_the_labels_of_the_data(
 ) -> None:
     plans: list[Any] = []
 
-    def record_training(data: object, plan: object, *_: object, **__: object) -> SimpleNamespace:
+    def record_training(recipe: object, plan: object, *_: object, **__: object) -> SimpleNamespace:
         plans.append(plan)
         return SimpleNamespace(card=SimpleNamespace(metrics={}))
 
-    monkeypatch.setattr(train, "train_classifier", record_training)
+    monkeypatch.setattr(train, "train_recipe", record_training)
     path = own_faces(tmp_path / "mine", {"happy": 10, "sad": 10, "yawn": 10, "grin": 10})
     assert (
         main(["classifier", "train", "--network", "mlp", "--data", str(path), "--out", str(tmp_path / "run"), *given])
