@@ -105,7 +105,7 @@ def find_clipped_labels(page: Page) -> list[str]:
     """Return the labels of buttons, tabs and links of which a part is cut off."""
     return page.evaluate(
         """() => [...document.querySelectorAll(
-            ['button', '[role=tab]', '[role=radio]', 'a'].map(e => `:is(.stApp section) ${e}`).join()
+            ['button', '[role=tab]', '[role=radio]', 'a'].map(e => `[data-testid=stMain] ${e}`).join()
         )].flatMap(
             outer => [outer, ...outer.querySelectorAll('p, span, div')].filter(
                 e => e.checkVisibility() && getComputedStyle(e).overflowX !== 'visible'

@@ -16,6 +16,7 @@ from emotion.generation.images import encode_face_png
 from emotion.generation.sampler import Sampler
 from emotion.model_store.store import open_model
 from emotion.training import manager
+from emotion.translation import messages
 from tests.generation.making import add_file, write_generator
 from tests.generation.upscaling.making import write_upscaler
 
@@ -257,9 +258,10 @@ def test_group_photo_needs_a_generator(open_page: Open, runs: Path) -> None:
 
 @pytest.mark.parametrize(("language", "title"), [("zh-TW", "合成人臉"), ("vi", "Khuôn mặt tổng hợp")])
 def test_page_opens_in_each_language_with_the_same_choices(
-    open_page: Open, generator: Path, language: str, title: str
+    open_page: Open, generator: Path, monkeypatch: pytest.MonkeyPatch, language: str, title: str
 ) -> None:
-    page = open_page("synthetic_faces", state={"language": language})
+    monkeypatch.setattr(messages, "get_language", lambda: language)  # also in the test's own thread
+    page = open_page("synthetic_faces")
     assert not page.app.exception
     assert page.app.title[0].value == title
     for way in ("To another person", "Mix with another"):
