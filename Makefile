@@ -9,8 +9,8 @@ else
 endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: app test check all-tests fast-tests fuzz load-test startup-benchmark chaos-test screenshots messages docs setup lint style types lock audit sbom \
-  licenses platforms clean
+.PHONY: app test check all-tests fast-tests fuzz load-test startup-benchmark chaos-test public-test screenshots messages docs setup \
+  lint style types lock audit sbom licenses platforms clean
 app: $(VENV)/.app
 	$(BIN)/python -m emotion app
 
@@ -49,6 +49,10 @@ load-test: $(VENV)/.dev
 # A hundred kills of trainings, video analyses and data set builds, full disks (root only), races: make chaos-test SEED=2
 chaos-test: $(VENV)/.dev
 	$(BIN)/python -m tests.chaos --seed $(SEED)
+
+# A visitor presses every button of a public server under strace; five minutes.
+public-test: $(VENV)/.dev
+	EMOTION_PRESS_BUTTONS=1 $(BIN)/python -m pytest tests/browser/test_public_server.py
 
 # Seconds to the first page and between pages, and memory of the server; run it on an idle machine.
 startup-benchmark: $(VENV)/.dev

@@ -22,7 +22,13 @@ if os.environ.get("CI", "").lower() != "true":  # there a missing Playwright is 
     pytest.importorskip("playwright", reason="THE BROWSER TESTS DID NOT RUN: Playwright is not installed")
 from playwright.sync_api import Page, expect
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not os.environ.get("EMOTION_PRESS_BUTTONS"),
+        reason="It takes minutes: make public-test, or EMOTION_PRESS_BUTTONS=1",
+    ),
+]
 
 START_SECONDS = 240  # the trace makes it slow
 TIMEOUT_MS = 300_000

@@ -50,14 +50,6 @@ def arguments(file: Path, folder: Path, *more: object) -> list[str]:
     return [str(a) for a in ("classifier", "train", "--data", file, "--out", folder, *settings, *more)]
 
 
-@pytest.fixture(scope="module")
-def alone(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run by one worker."""
-    folder = tmp_path_factory.mktemp("runs") / "alone"
-    assert main(arguments(file, folder)) == 0
-    return folder
-
-
 def load_network(folder: Path) -> list[Any]:
     """Return weights, moving averages and random states; the averages of gradients in the optimizer vary by more."""
     with np.load(folder / CHECKPOINT_FILE) as values:
@@ -106,6 +98,14 @@ class Command:
         return [line for line in self.log.read_text().splitlines() if line.startswith("emotion: ")]
 
 
+@pytest.fixture(scope="module")
+def alone(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run by one worker."""
+    folder = tmp_path_factory.mktemp("runs")
+    assert Command(arguments(file, folder / "alone"), folder / "log").wait() == 0
+    return folder / "alone"
+
+
 @pytest.fixture
 def commands() -> Iterator[ExitStack]:
     with ExitStack() as stack:
@@ -126,10 +126,8 @@ def pause_after_an_epoch(folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_two_workers_end_with_the_weights_of_one(file: Path, alone: Path, tmp_path: Path) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TF_NUM_INTRAOP_THREADS", "1")
-        assert main(arguments(file, tmp_path / "run", "--workers", 2)) == 0
+def test_two_workers_end_with_the_weights_of_one(file: Path, alone: Path, tmp_path: Path, commands: ExitStack) -> None:
+    assert start(commands, arguments(file, tmp_path / "run", "--workers", 2), tmp_path / "log").wait() == 0
     assert_same_training(tmp_path / "run", alone)
 
 
@@ -154,7 +152,8 @@ def test_a_killed_worker_ends_the_training_which_goes_on_after_its_last_epoch(
     assert "Traceback" not in command.log.read_text()
     wait_until(lambda: not any(map(is_alive, workers)))
     assert 0 < len(read_history(folder)) < EPOCHS
-    assert main(arguments(file, folder)) == 0  # with another number of workers
+    resumed = start(commands, arguments(file, folder), tmp_path / "resumed.log")  # with another number of workers
+    assert resumed.wait() == 0
     assert_same_training(folder, alone)
 
 
