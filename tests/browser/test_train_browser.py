@@ -116,7 +116,7 @@ def test_network_is_trained_stopped_resumed_opened_and_used(app: str, open_page:
 
     page.get_by_role("button", name="Use this model").click()
     page.get_by_role("button", name="Use", exact=True).click()
-    expect(page.get_by_text(f"All pages use {name} now")).to_be_visible()
+    expect(page.get_by_text(f"All pages use {name};")).to_be_visible()
     page.get_by_role("link", name="Photos").click()
     page.get_by_role("button", name="Sample photo").click()
     expect(page.locator(".annotated_image button").first).to_be_visible()
