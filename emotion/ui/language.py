@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Final
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import Any, Final, TypeVar, cast
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from emotion.translation.languages import ENGLISH, LANGUAGES, match_language, set_language_source
+from emotion.translation.languages import ENGLISH, LANGUAGES, get_language, match_language, set_language_source
 from emotion.translation.messages import gettext as _
+
+_FunctionT = TypeVar("_FunctionT", bound=Callable[..., Any])
 
 _KEY: Final = "language"  # of the widget, and its parameter in the address
 
@@ -55,6 +59,34 @@ def _format_uploader_style() -> str:
 
 def _format_css_string(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("<", "\\3c ")
+
+
+def translate_spinner(cache: Any, text: str, **options: Any) -> Callable[[_FunctionT], _FunctionT]:
+    """Cache a function as `cache` does, with a text in the language of the page while it runs.
+
+    Streamlit takes the text when the module is imported. Here each language has a decorated function of its own; they
+    share one cache, since Streamlit tells caches apart by the source of the function.
+
+    Upstream: no issue is known. Remove when `show_spinner` can be a function (1.67: a text or a truth value).
+
+    Args:
+        cache: `st.cache_data` or `st.cache_resource`.
+        text: The text, marked by `gettext_noop`.
+        options: Further arguments of `cache`.
+    """
+
+    def decorate(function: _FunctionT) -> _FunctionT:
+        @lru_cache
+        def get_cached(language: str) -> Any:
+            return cache(function, show_spinner=_(text), **options)
+
+        @wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return get_cached(get_language())(*args, **kwargs)
+
+        return cast("_FunctionT", call)
+
+    return decorate
 
 
 def _read_language() -> str:

@@ -15,7 +15,7 @@ from emotion.recognition.features import default_network
 from emotion.recognition.settings import AnalyzerSettings
 from emotion.translation.messages import gettext as _
 from emotion.translation.messages import gettext_noop
-from emotion.ui.streamlit_workarounds import translate_spinner
+from emotion.ui.language import translate_spinner
 
 
 @dataclass(frozen=True)

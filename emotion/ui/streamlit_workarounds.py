@@ -10,9 +10,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from functools import lru_cache, partial, wraps
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import streamlit as st
 from streamlit import net_util
@@ -21,8 +21,6 @@ from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from emotion.environment import APP_FILE
-from emotion.translation.languages import get_language
-from emotion.translation.messages import gettext
 
 if TYPE_CHECKING:
     from starlette.middleware import Middleware
@@ -34,7 +32,6 @@ _PRELOAD_DELAY_SECONDS: Final = 2.0  # leaves the processor to the first page
 SIDEBAR_SETTINGS_KEY: Final = "sidebar_settings"
 
 _RelayT = TypeVar("_RelayT", bound=Any)
-_FunctionT = TypeVar("_FunctionT", bound=Callable[..., Any])
 
 _lock = threading.Lock()
 _num_modules, _last_freeze_timestamp = 0, 0.0  # at the last freeze; the timestamp is that of time.monotonic
@@ -200,34 +197,6 @@ def reduce_top_space() -> None:
     Upstream: no issue is known. Remove when the theme has an option for the padding of a page (1.67 has none).
     """
     st.html("<style>[data-testid=stMainBlockContainer] {padding-top: 3rem}</style>")
-
-
-def translate_spinner(cache: Any, text: str, **options: Any) -> Callable[[_FunctionT], _FunctionT]:
-    """Cache a function as `cache` does, with a text in the language of the page while it runs.
-
-    Streamlit takes the text when the module is imported. Here each language has a decorated function of its own; they
-    share one cache, since Streamlit tells caches apart by the source of the function.
-
-    Upstream: no issue is known. Remove when `show_spinner` can be a function (1.67: a text or a truth value).
-
-    Args:
-        cache: `st.cache_data` or `st.cache_resource`.
-        text: The text, marked by `gettext_noop`.
-        options: Further arguments of `cache`.
-    """
-
-    def decorate(function: _FunctionT) -> _FunctionT:
-        @lru_cache
-        def get_cached(language: str) -> Any:
-            return cache(function, show_spinner=gettext(text), **options)
-
-        @wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            return get_cached(get_language())(*args, **kwargs)
-
-        return cast("_FunctionT", call)
-
-    return decorate
 
 
 def preload_charts() -> None:

@@ -17,7 +17,7 @@ from emotion.recognition.uncertainty import translate_reason
 from emotion.results import serialization, tables
 from emotion.translation import languages
 from emotion.ui import components
-from emotion.ui.streamlit_workarounds import translate_spinner
+from emotion.ui.language import translate_spinner
 
 FACE = Face(Box(0, 0, 40, 40), 0.9, scores=Scores(("happy", "sad"), (0.8, 0.2)))
 UNSURE = Face(

@@ -20,8 +20,9 @@ from emotion.recognition.anonymizer import pixelate_all
 from emotion.recognition.uncertainty import translate_reason
 from emotion.translation.messages import gettext as _
 from emotion.translation.messages import gettext_noop, ngettext
-from emotion.ui import components, messages, session, streamlit_workarounds
+from emotion.ui import components, messages, session
 from emotion.ui.collections.selection import get_cache_key
+from emotion.ui.language import translate_spinner
 
 _ORDERS: Final[dict[str, FaceOrder]] = {
     gettext_noop("As in the files"): "file",
@@ -149,7 +150,7 @@ def _list_faces(
     return _collection.list_faces(key[2], order, (page - 1) * _PAGE_FACES, _PAGE_FACES)
 
 
-@streamlit_workarounds.translate_spinner(st.cache_resource, gettext_noop("Opening the file"), max_entries=8, ttl="1h")
+@translate_spinner(st.cache_resource, gettext_noop("Opening the file"), max_entries=8, ttl="1h")
 def _open_face(
     key: tuple[str, object, FaceFilter],
     file_id: int,

@@ -15,7 +15,8 @@ from emotion.jobs.job import Job, JobState
 from emotion.jobs.process_record import STATE_FILE
 from emotion.translation.messages import gettext as _
 from emotion.translation.messages import gettext_noop
-from emotion.ui import messages, streamlit_workarounds
+from emotion.ui import messages
+from emotion.ui.language import translate_spinner
 
 _EXAMPLE_FOLDER: Final = "/data/results"
 
@@ -72,7 +73,7 @@ def get_cache_key(collection: Collection, selection: FaceFilter) -> tuple[str, o
     return str(collection.folder), _fingerprint(collection.folder), selection
 
 
-@streamlit_workarounds.translate_spinner(st.cache_resource, gettext_noop("Opening the collection"), max_entries=4)
+@translate_spinner(st.cache_resource, gettext_noop("Opening the collection"), max_entries=4)
 def _open(folder: str, fingerprint: object) -> Collection:
     return Collection(Path(folder))
 

@@ -28,7 +28,7 @@ from emotion.results import serialization
 from emotion.translation.messages import gettext as _
 from emotion.translation.messages import gettext_noop, ngettext
 from emotion.ui import components, session
-from emotion.ui.streamlit_workarounds import translate_spinner
+from emotion.ui.language import translate_spinner
 
 
 def get_selected_dataset() -> DatasetInfo | None:

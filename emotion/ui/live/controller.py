@@ -24,8 +24,8 @@ from emotion.recognition.settings import AnalyzerSettings
 from emotion.translation.messages import gettext as _
 from emotion.translation.messages import gettext_noop
 from emotion.ui import session as ui_session
+from emotion.ui.language import translate_spinner
 from emotion.ui.photos import photo_cache
-from emotion.ui.streamlit_workarounds import translate_spinner
 
 CAMERA_SIZES: Final = {
     gettext_noop("Small"): (320, 240),

@@ -10,8 +10,8 @@ from emotion.demo.camera import DemoCamera, SyntheticFacesCamera
 from emotion.media.image_reader import read_image
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.translation.messages import gettext_noop
+from emotion.ui.language import translate_spinner
 from emotion.ui.photos import photo_cache
-from emotion.ui.streamlit_workarounds import translate_spinner
 from emotion.ui.synthetic import faces
 
 _SAMPLE_FACE: Final = (224.0, 116.0), 96.0  # center and width of the face in the sample photo, pixels

@@ -26,10 +26,10 @@ from emotion.training.runs.predictions import Predictions
 from emotion.translation.messages import gettext as _
 from emotion.translation.messages import gettext_noop
 from emotion.ui import components, messages, session
+from emotion.ui.language import translate_spinner
 from emotion.ui.photos import photo_cache
 from emotion.ui.runs import predictions, validation_faces
 from emotion.ui.runs.run_table import RunsByName
-from emotion.ui.streamlit_workarounds import translate_spinner
 
 _MAX_MODELS: Final = 3
 _MAX_FACES: Final = 8  # of a photo

@@ -25,7 +25,7 @@ from emotion.training.runs.predictions import Predictions
 from emotion.translation.messages import gettext as _
 from emotion.translation.messages import gettext_noop
 from emotion.ui import components, messages, session
-from emotion.ui.streamlit_workarounds import translate_spinner
+from emotion.ui.language import translate_spinner
 
 MAX_FACES: Final = 60  # shown of a group of faces
 FACE_PX: Final = 72  # side of a thumbnail

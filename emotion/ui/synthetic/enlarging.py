@@ -15,13 +15,13 @@ from emotion.generation.upscaling.upscaler import Upscaler
 from emotion.model_store import store
 from emotion.model_store.card import CARD_FILE
 from emotion.translation.messages import gettext_noop
-from emotion.ui import streamlit_workarounds
+from emotion.ui.language import translate_spinner
 
 _INTERPOLATED_PX: Final = 192
 _log = logging.getLogger(__name__)
 
 
-@streamlit_workarounds.translate_spinner(st.cache_resource, gettext_noop("Starting the upscaler"), max_entries=1)
+@translate_spinner(st.cache_resource, gettext_noop("Starting the upscaler"), max_entries=1)
 def _load_upscaler(fingerprint: tuple[tuple[str, int], ...]) -> Upscaler | None:
     models, _ = store.list_models("upscaler")
     for bundle in models:

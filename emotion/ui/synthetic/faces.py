@@ -28,7 +28,8 @@ from emotion.recognition.classification import ExpressionClassifier
 from emotion.training import manager
 from emotion.translation.messages import gettext as _
 from emotion.translation.messages import gettext_noop, pgettext
-from emotion.ui import components, session, streamlit_workarounds
+from emotion.ui import components, session
+from emotion.ui.language import translate_spinner
 
 _NUM_NEAREST: Final = 4
 _MORPH_STEPS: Final = 8
@@ -65,7 +66,7 @@ def list_generators() -> ModelListing:
     return _list_generators(tuple(sorted((str(path), path.stat().st_mtime_ns) for path in cards)))
 
 
-@streamlit_workarounds.translate_spinner(st.cache_resource, gettext_noop("Starting the generator"), max_entries=4)
+@translate_spinner(st.cache_resource, gettext_noop("Starting the generator"), max_entries=4)
 def _load_sampler(folder: str, mtime_ns: int, _bundle: ModelBundle) -> Sampler:
     return Sampler(_bundle)
 
@@ -146,7 +147,7 @@ def get_synthetic_people(classifier: ExpressionClassifier) -> SyntheticPeople | 
     )
 
 
-@streamlit_workarounds.translate_spinner(st.cache_data, gettext_noop("Drawing people who do not exist"), max_entries=4)
+@translate_spinner(st.cache_data, gettext_noop("Drawing people who do not exist"), max_entries=4)
 def _find_best_seeds(
     generator_sha256: str, classifier_sha256: str, _sampler: Sampler, _classifier: ExpressionClassifier
 ) -> tuple[int, ...]:
@@ -166,7 +167,7 @@ def make_group_photo(people: SyntheticPeople) -> tuple[str, bytes]:
 # ------------------------------------------------------------------ real faces
 
 
-@streamlit_workarounds.translate_spinner(st.cache_resource, gettext_noop("Opening the data set"), max_entries=1)
+@translate_spinner(st.cache_resource, gettext_noop("Opening the data set"), max_entries=1)
 def _load_training_faces(fingerprint: tuple[Any, ...], _dataset_info: catalog.DatasetInfo) -> Dataset:
     dataset = load_dataset(_dataset_info.path)
     return dataset.take(dataset.rows_in("train"))
@@ -178,7 +179,7 @@ def find_training_dataset(bundle: ModelBundle) -> catalog.DatasetInfo | None:
     return next((info for info in catalog.list_datasets().datasets if source and info.path.name == source), None)
 
 
-@streamlit_workarounds.translate_spinner(st.cache_data, gettext_noop("Looking for real faces like it"), max_entries=100)
+@translate_spinner(st.cache_data, gettext_noop("Looking for real faces like it"), max_entries=100)
 def find_nearest_faces(
     sha256: str, seed: int, label: str, truncation: float, _face: NDArray[np.uint8], _dataset_info: catalog.DatasetInfo
 ) -> RealFaces:
