@@ -110,7 +110,7 @@ def find_clipped_labels(page: Page) -> list[str]:
             outer => [outer, ...outer.querySelectorAll('p, span, div')].filter(
                 e => e.checkVisibility() && getComputedStyle(e).overflowX !== 'visible'
                      && e.scrollWidth > e.clientWidth + 1
-            )).map(e => e.innerText)"""
+            )).map(e => e.innerText).filter(text => !/^\\w+ icon$/.test(text))"""
     )
 
 
