@@ -61,7 +61,7 @@ def test_zip_becomes_a_data_set(app: str, open_page: Open, archive: Path, name: 
     start.click()
     expect(page.get_by_text(f"The data set {name} is ready.")).to_be_visible()
     check_widths(page)
-    page.get_by_role("button", name="Open", exact=True).first.click()
+    page.get_by_test_id("stMain").get_by_role("button", name="Open", exact=True).first.click()
     expect(page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg")).to_have_count(1)
     with page.expect_download() as download:
         page.get_by_role("button", name="Table (CSV)").click()
