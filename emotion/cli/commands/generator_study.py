@@ -63,8 +63,8 @@ class StudyOptions:
 def study(options: StudyOptions) -> None:
     """Study whether synthetic faces improve a classifier, or resume the study in DIR."""
     from emotion.datasets.readers.loaders import load_dataset
-    from emotion.generation.augmentation_study import StudyConfig, run_augmentation_study
     from emotion.generation.sampler import Sampler
+    from emotion.generation.study.augmentation_study import StudyConfig, run_augmentation_study
     from emotion.jobs.result_folder import claim_result_folder
     from emotion.jobs.result_manifest import AUGMENTATION_STUDY
     from emotion.model_store.store import open_model

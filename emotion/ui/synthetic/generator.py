@@ -12,7 +12,8 @@ import streamlit as st
 from emotion import charts
 from emotion.expressions import symbol_and_name, translate_label
 from emotion.formatting import format_percent
-from emotion.generation import images, study_wording, tables
+from emotion.generation import images, tables
+from emotion.generation.study import wording
 from emotion.model_store.store import ModelBundle
 from emotion.results import tables as results_tables
 from emotion.storage import read_json
@@ -118,11 +119,11 @@ def show_augmentation_study(bundle: ModelBundle) -> None:
     if not study:
         st.write(_("Not measured yet."))
         return
-    conclusion = study_wording.format_conclusion(study["differences"], study["config"]["target_class"])
+    conclusion = wording.format_conclusion(study["differences"], study["config"]["target_class"])
     st.markdown(f"**{messages.escape_markdown(conclusion)}**")
     table = pd.DataFrame(study["rows"])
     shown = table.assign(
-        metric=[study_wording.translate_metric(metric) for metric in table["metric"]],
+        metric=[wording.translate_metric(metric) for metric in table["metric"]],
         condition=[_(condition) for condition in table["condition"]],
     )
     components.show_chart(charts.plot_intervals(shown, _("training data")), key="gen_benefit", alt_text=conclusion)

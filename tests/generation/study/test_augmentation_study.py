@@ -15,14 +15,14 @@ from scipy import stats
 from emotion.cli.main import main
 from emotion.datasets.dataset import Dataset
 from emotion.errors import DataError, EmotionError
-from emotion.generation import augmentation_study
-from emotion.generation.augmentation_study import (
+from emotion.generation.sampler import Sampler
+from emotion.generation.study import augmentation_study
+from emotion.generation.study.augmentation_study import (
     StudyConfig,
     run_augmentation_study,
 )
-from emotion.generation.sampler import Sampler
-from emotion.generation.study_summary import confidence_interval, summarize_runs
-from emotion.generation.study_wording import CONDITIONS
+from emotion.generation.study.summary import confidence_interval, summarize_runs
+from emotion.generation.study.wording import CONDITIONS
 from emotion.model_store.store import ModelBundle, open_model
 from emotion.recognition.classification import ExpressionClassifier
 from tests.training.making import RecordingReporter

@@ -18,8 +18,8 @@ from emotion.errors import DataError, EmotionError
 from emotion.generation.filtering import FaceFilter, is_guidance_relative, sample_accepted
 from emotion.generation.reports import StudyResult, StudyRun
 from emotion.generation.sampler import FaceImages, Sampler
-from emotion.generation.study_summary import summarize_runs
-from emotion.generation.study_wording import CONDITIONS
+from emotion.generation.study.summary import summarize_runs
+from emotion.generation.study.wording import CONDITIONS
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.storage import read_json, write_json
 from emotion.training.classifier.config import TrainingPlan

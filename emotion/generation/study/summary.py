@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import t as student_t
 
 from emotion.generation.reports import Interval, StudyRow, StudyRun, StudySummary
-from emotion.generation.study_wording import ALL_FACES, CONDITIONS, format_conclusion
+from emotion.generation.study.wording import ALL_FACES, CONDITIONS, format_conclusion
 
 _BASELINES: Final = ("augmented", "oversampled")  # the synthetic condition is compared with
 _UPPER_QUANTILE: Final = 0.975  # of a 95% interval
