@@ -49,7 +49,7 @@ def show_correction(face: Face, gray: ImageArray) -> None:
                 format_func=symbol_and_name,
                 key=f"photo_label_{hashlib.sha256(gray.tobytes()).hexdigest()[:16]}",
                 on_change=_note_change,
-                help=_("It is kept for training; the results do not change."),
+                help=_("It is kept for training; results stay as they are. Choose it again to take it back."),
             )
         if state.pop(_CHANGED_KEY, False) and chosen != current:
             if chosen is None:
