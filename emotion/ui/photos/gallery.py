@@ -113,6 +113,7 @@ def _show_controls(faces: Sequence[Face]) -> None:
             format_func=lambda label: f"{symbol_and_name(label)} {counts[label]}",
             key=_FILTER_KEY,
             label_visibility="collapsed",
+            wrap=True,
             on_change=_note_change,
         )
     st.selectbox(
