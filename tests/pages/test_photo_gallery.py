@@ -103,6 +103,15 @@ def test_many_faces_of_a_single_photo_can_be_sorted(open_page: Open, three_faces
     assert page.shown("photo_picture")["selected"] == by_confidence[0] + 1
 
 
+def test_filter_of_a_single_photo_ends_with_its_expression(open_page: Open, seven_faces: bytes) -> None:
+    page = open_page("photo")
+    page.upload(("seven.png", seven_faces))
+    page.app.slider(key="side_min_confidence").set_value(0).run()
+    page.app.session_state["photo_filter"] = ["unsure"]
+    page.app.run()
+    assert len(captions(page, "photo_crops")) == 7, "no face is unsure"
+
+
 def test_a_photo_that_is_added_is_shown_at_once(open_page: Open, three_faces: bytes, sample_file: Path) -> None:
     page = open_page("photo")
     page.upload(("three.png", three_faces))

@@ -57,8 +57,7 @@ def show_gallery(analyzed_photos: Sequence[Photo], anonymize: bool) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             shows_faces = _choose_view() == _FACES
             _show_controls(all_faces)
-    labels, order = state.get(_FILTER_KEY, ()), state.get(_ORDER_KEY, ORDERS[0])
-    positions = (list_faces if shows_faces else list_photos)(analyzed_photos, labels, order)
+    positions = (list_faces if shows_faces else list_photos)(analyzed_photos, _get_filter(all_faces), _get_order())
     if state.pop(_CHANGED_KEY, False) and positions:
         select_face(*positions[0])
     if shows_faces:
@@ -73,7 +72,7 @@ def list_chosen_faces(photo: Photo) -> list[FacePosition]:
     """List the faces of a single photo that `show_face_controls` leaves; a change there selects the first one."""
     if len(photo.faces) < MIN_SORTED_FACES:
         return list_faces([photo], (), ORDERS[0])
-    positions = list_faces([photo], state.get(_FILTER_KEY, ()), state.get(_ORDER_KEY, ORDERS[0]))
+    positions = list_faces([photo], _get_filter(photo.faces), _get_order())
     if state.pop(_CHANGED_KEY, False) and positions:
         select_face(*positions[0])
     return positions
@@ -84,6 +83,16 @@ def show_face_controls(photo: Photo) -> None:
     if len(photo.faces) >= MIN_SORTED_FACES:
         with st.container(horizontal=True, vertical_alignment="center"):
             _show_controls(photo.faces)
+
+
+def _get_filter(faces: Sequence[Face]) -> list[str]:
+    """Return the chosen expressions among those of the faces; a single one is not offered as a filter."""
+    labels = count_expressions(faces)
+    return [label for label in state.get(_FILTER_KEY, ()) if label in labels] if len(labels) > 1 else []
+
+
+def _get_order() -> Order:
+    return state.get(_ORDER_KEY, ORDERS[0])
 
 
 def _choose_view() -> str:
@@ -103,9 +112,9 @@ def _show_controls(faces: Sequence[Face]) -> None:
     """Choose the labels and the order of faces."""
     counts = count_expressions(faces)
     labels = legend_order(counts)
-    if set(state.get(_FILTER_KEY, ())) - set(labels):  # of photos that are no longer here
-        state[_FILTER_KEY] = [label for label in state[_FILTER_KEY] if label in labels]
     if len(labels) > 1:
+        if _FILTER_KEY in state:
+            state[_FILTER_KEY] = _get_filter(faces)
         st.pills(
             _("Expression"),
             labels,
