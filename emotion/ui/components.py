@@ -85,7 +85,17 @@ def show_annotated_image(
         "max_labels": MAX_FULL_LABELS,
         "texts": {"in": _("Zoom in"), "out": _("Zoom out"), "fit": _("Whole photo")} if selection else None,
     }
-    _ANNOTATED_IMAGE(key=key, data=data, on_selected_change=_make_select_callback(key, len(faces), selection))
+    _ANNOTATED_IMAGE(
+        key=key,
+        data=data,
+        on_selected_change=_make_select_callback(key, len(faces), selection),
+        on_zoomed_change=lambda: None,
+    )
+
+
+def is_zoomed(key: str, alt_text: str) -> bool:
+    """Return whether a person has zoomed into the annotated image with this key and description."""
+    return st.session_state.get(key, {}).get("zoomed") == alt_text
 
 
 def _face_to_dict(number: int, face: Face) -> dict[str, Any]:

@@ -124,6 +124,17 @@ def test_zoom_keeps_boxes_on_their_faces(app: str, open_page: Open, faces_in_a_r
     assert shown["width"] == pytest.approx(whole["width"], abs=1)
 
 
+def test_zoomed_photo_gets_more_pixels(app: str, open_page: Open, sample: NDArray[np.uint8]) -> None:
+    page = open_page(f"{app}/photo")
+    upload(page, ("large.png", encode_png(sample.repeat(4, axis=0).repeat(4, axis=1))))
+    image = page.locator(".stage img")
+    expect(image).to_have_js_property("naturalWidth", 1400)
+    page.locator(".stage").hover()
+    page.get_by_role("button", name="Zoom in").click()
+    expect(image).to_have_js_property("naturalWidth", 2048)
+    expect(page.locator(".frame.zoomed")).to_have_count(1)
+
+
 def test_camera_takes_a_photo(app: str, open_page: Open, start_browser: Callable[..., Any]) -> None:
     camera = start_browser("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
     page = open_page(f"{app}/photo", within=camera)

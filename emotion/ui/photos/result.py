@@ -15,11 +15,13 @@ from emotion.results.photo_order import FacePosition, list_faces
 from emotion.results.photos import Photo
 from emotion.translation.messages import gettext as _
 from emotion.ui import components
-from emotion.ui.photos import details, features, gallery
+from emotion.ui.photos import details, features, gallery, photo_cache
 from emotion.ui.photos.selection import select_face
 from emotion.ui.session import SessionSettings
 
 _WIDE_RATIO: Final = 2  # from this width to height on, a photo gets the whole width of the page
+
+_PICTURE_KEY: Final = "photo_picture"
 
 state = st.session_state
 
@@ -50,13 +52,14 @@ def show_result(photo: Photo, settings: SessionSettings, *, is_single: bool) -> 
 
 def _show_photo(photo: Photo, selected: int, settings: SessionSettings) -> None:
     """Show the annotated photo, and how it was reduced or rotated."""
+    alt_text = f"{photo.name}: {components.format_counts(photo.faces)}"
     components.show_annotated_image(
-        photo.analysis,
+        photo_cache.get_detail(photo) if components.is_zoomed(_PICTURE_KEY, alt_text) else photo.analysis,
         photo.faces,
-        key="photo_picture",
+        key=_PICTURE_KEY,
         anonymize=settings.anonymize,
         selection=components.Selection(selected, lambda n: select_face(state["photo_index"], n)),
-        alt_text=f"{photo.name}: {components.format_counts(photo.faces)}",
+        alt_text=alt_text,
     )
     if photo.faces:
         features.show_switch()

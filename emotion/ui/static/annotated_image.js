@@ -97,7 +97,7 @@ const MAX_ZOOM = 8;
 const ZOOM_STEP = 1.5;
 
 // Let a frame show a part of the stage in it; returns the buttons for it.
-function addZoom(frame, stage, texts) {
+function addZoom(frame, stage, texts, onZoom) {
   let zoom = 1;
   const buttons = make("div", "zoom");
   // The point of the stage at (x, y), from 0 to 1 of the frame, stays where it is.
@@ -112,6 +112,7 @@ function addZoom(frame, stage, texts) {
     frame.scrollLeft = (frame.scrollLeft + x * width) * (zoom / old) - x * width;
     frame.scrollTop = (frame.scrollTop + y * height) * (zoom / old) - y * height;
     [minus.disabled, plus.disabled, fit.hidden] = [zoom === 1, zoom === MAX_ZOOM, zoom === 1];
+    if (zoom > 1) onZoom();
   };
   const addButton = (text, label, onclick) => {
     const button = make("button", "zoom-button", text);
@@ -160,10 +161,14 @@ function addZoom(frame, stage, texts) {
   return buttons;
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data, parentElement, setTriggerValue, setStateValue }) {
   const root = parentElement.querySelector(".annotated_image");
   root.select = (number) => setTriggerValue("selected", number); // of this run: the callback of an earlier run no longer works
-  const fingerprint = JSON.stringify([data.src, data.faces]);
+  // The server then sends the photo with more pixels.
+  root.reportZoom = () => {
+    if (root.zoomedPhoto !== data.alt) setStateValue("zoomed", (root.zoomedPhoto = data.alt));
+  };
+  const fingerprint = JSON.stringify([data.alt, data.width, data.height, data.faces]);
   root.markSelected = () =>
     root.querySelectorAll(".box").forEach((box, i) => {
       const isSelected = data.faces[i]?.number === data.selected;
@@ -171,7 +176,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
       box.setAttribute("aria-pressed", isSelected);
       if (isSelected) showInFrame(box);
     });
-  if (root.fingerprint === fingerprint) return root.markSelected(); // keep focus and tooltip
+  if (root.fingerprint === fingerprint) {
+    // Keep focus, tooltip and zoom.
+    const shown = root.querySelector(".stage img");
+    if (shown.getAttribute("src") !== data.src) shown.src = data.src;
+    return root.markSelected();
+  }
   root.fingerprint = fingerprint;
 
   const stage = make("div", "stage");
@@ -199,7 +209,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   holder.append(frame);
   root.replaceChildren(holder);
   if (data.texts) {
-    const zoom = addZoom(frame, stage, data.texts);
+    const zoom = addZoom(frame, stage, data.texts, () => root.reportZoom());
     holder.append(zoom);
     root.onkeydown = (event) => {
       if (!event.ctrlKey && !event.metaKey && !event.altKey && zoom.onKey(event.key)) event.preventDefault();
