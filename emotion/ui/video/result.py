@@ -12,7 +12,7 @@ from emotion.formatting import format_clock
 from emotion.results import serialization
 from emotion.translation.messages import gettext as _
 from emotion.ui import components, messages, streamlit_workarounds
-from emotion.ui.video import frames, movements, player, redraw, selection, timeline
+from emotion.ui.video import frames, movements, player, redraw, scores, selection, timeline
 from emotion.ui.video import people as video_people
 from emotion.video.analysis import VideoAnalysis
 from emotion.video.outputs import exports
@@ -64,6 +64,7 @@ def show_result(analysis: VideoAnalysis) -> None:
         video_people.show_people(analysis, people, visible_people, anonymize)
     if visible_people:
         timeline.show_timeline(analysis, visible_people, anonymize=anonymize)
+        scores.show_scores(analysis, visible_people)
         left, right = st.columns(2, gap="large")
         with left:
             video_people.show_face_counts(analysis)

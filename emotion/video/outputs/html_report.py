@@ -99,6 +99,7 @@ def _build_charts(analysis: VideoAnalysis, people: list[Person]) -> list[_Chart]
         plots: list[tuple[str, str, alt.Chart | alt.LayerChart]] = [
             ("lanes", "Each face over time", charts.plot_video_timeline(segments, duration)),
             ("crowd", "All faces over time", charts.plot_expressions_over_time(face_counts, duration)),
+            ("scores", "Scores of all faces over time", charts.plot_score_curves(analysis.score_curves(), duration)),
             ("parts", "Share of time of each face", charts.plot_people_shares(shares)),
         ]
         if analysis.has_features:
