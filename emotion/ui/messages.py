@@ -26,7 +26,7 @@ _log: Final = logging.getLogger("emotion")
 
 @dataclass
 class _ClosedError:
-    """A box that was closed: in which run, whether the error came again in that run, and the page run of the last one."""
+    """A closed box: the run that closed it, whether the error came again there, and its last page run."""
 
     run: object
     is_lasting: bool

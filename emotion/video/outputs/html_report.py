@@ -16,6 +16,7 @@ from emotion.expressions import get_style, symbol_and_name
 from emotion.formatting import format_clock, format_clock_tenths, format_percent
 from emotion.results.photos import make_unique_names
 from emotion.video.analysis import VideoAnalysis
+from emotion.video.markers import read_markers
 from emotion.video.people import Person
 from emotion.video.tables import build_share_table
 
@@ -47,6 +48,7 @@ def render_report(analysis: VideoAnalysis) -> str:
         people=people,
         has_hidden_people=bool(all_people) and not people,
         highlights=analysis.highlights(),
+        markers=read_markers(analysis.folder),
         charts=_build_charts(analysis, people) if people else [],
         vega_script=_load_vega_script() if people else "",
         disclaimers=[*DISCLAIMERS, *([FEATURES_DISCLAIMER] if analysis.has_features else [])],

@@ -298,7 +298,7 @@ def test_report_has_smiles_and_movements_of_faces_with_features(analysis: VideoA
     assert charts == ["lanes", "crowd", "scores", "parts", "smiles", "movements"]
     assert "estimates of a network that was taught by another network" in " ".join(page.texts)
     assert '"time_span": "0:01.0 to 0:02.0"' in page.scripts[5]
-    assert '"options": ["Face 1"]' in page.scripts[5]
+    assert '"options": ["Face 1"]' in page.scripts[6]
 
 
 def test_report_distinguishes_hidden_faces_from_none(
