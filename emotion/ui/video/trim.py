@@ -41,12 +41,13 @@ def show_uploads(files: Sequence[UploadedFile]) -> list[TimeRange] | None:
 def show_part_again(analysis: VideoAnalysis) -> TimeRange | None:
     """Let the user choose another part of an analyzed video; return it after a click on the button, else None."""
     path = analysis.request.video_path
-    popover = st.popover(_("Analyze a part"), icon=":material/content_cut:", key="video_part", on_change="rerun")
+    key = f"video_part_{analysis.folder.name}"
+    popover = st.popover(_("Analyze a part"), icon=":material/content_cut:", key=key, on_change="rerun")
     if popover.open:
         with popover, messages.error_box(_("this video")):
             can_watch = not analysis.settings.anonymize and not frames.should_anonymize(analysis)
             source = streamlit_workarounds.open_media_file(path) if can_watch else None
-            part = _choose_part(_measure(path), f"video_part_{analysis.folder.name}", source)
+            part = _choose_part(_measure(path), f"{key}_range", source, analysis.settings.time_range)
             if st.button(_("Analyze"), icon=":material/play_arrow:", key="video_part_submit", type="primary"):
                 return part
     return None
@@ -62,14 +63,14 @@ def format_part(time_range: TimeRange) -> str:
     return _("from {start} to {end}").format(start=start, end=format_clock_tenths(time_range.end))
 
 
-def _choose_part(duration: float, key: str, source: BytesIO | None) -> TimeRange:
-    """Show a slider over `duration` seconds, and the part in a player where there is a source."""
+def _choose_part(duration: float, key: str, source: BytesIO | None, first: TimeRange = TimeRange()) -> TimeRange:
+    """Show a slider over `duration` seconds that begins with the part `first`, and a player where there is a source."""
     total = max(round(duration, 1), _MIN_PART_SECONDS)
     start, end = st.slider(
         _("From and to, in seconds"),
         0.0,
         total,
-        (0.0, total),
+        (min(first.start, total), min(first.end or total, total)),
         1.0 if total > _LONG_SECONDS else 0.1,
         format="%.1f s",
         key=key,
