@@ -42,7 +42,17 @@ def test_a_file_that_is_no_video_cannot_be_trimmed(open_page: Open, started: lis
     assert not started
 
 
-def test_analyzing_again_keeps_the_part(
+def test_a_damaged_file_does_not_keep_the_others_from_being_trimmed(
+    open_page: Open, started: list[Any], tmp_path: Path
+) -> None:
+    page = open_page("video")
+    page.app.toggle(key="video_trim").set_value(True).run()
+    page.upload(("notes.mp4", b"no video"), ("short.mp4", write_video(tmp_path / "short.mp4", 30).read_bytes()))
+    page.app.button(key="video_trim_submit").click().run()
+    assert [(name, settings.time_range) for name, settings, _ in started] == [("short.mp4", TimeRange())]
+
+
+def test_another_part_of_a_video_is_analyzed(
     party: Path,
     add: Add,
     here: Path,

@@ -62,7 +62,9 @@ def _show_charts(analyses: Sequence[VideoAnalysis]) -> None:
             icon=":material/info:",
         )
         return
-    names = make_unique_names([analysis.name for analysis in analyses])
+    names = [analysis.name for analysis in analyses]
+    if len(set(names)) < len(names):
+        names = make_unique_names([_format_option(analysis) for analysis in analyses])
     by_name = dict(zip(names, analyses, strict=True))
     expression = st.selectbox(
         _("Expression"),

@@ -24,18 +24,19 @@ _PLAYER_PX: Final = 420  # width
 _LONG_SECONDS: Final = 300.0  # from here on the slider has whole seconds
 
 
-def show_uploads(files: Sequence[UploadedFile]) -> list[TimeRange] | None:
-    """Let the user choose a part of each upload; return the parts after a click on the button, else None."""
-    parts: list[TimeRange] = []
+def show_uploads(files: Sequence[UploadedFile]) -> list[tuple[UploadedFile, TimeRange]]:
+    """Let the user choose a part of each upload; after a click on the button, return the videos with their parts."""
+    parts: list[tuple[UploadedFile, TimeRange]] = []
     for file in files:
         with st.container(border=True), messages.error_box(_('the video "{name}"').format(name=file.name)):
             st.markdown(f"**{messages.escape_markdown(file.name)}**")
             source = None if session.get_settings().anonymize else file
-            parts.append(_choose_part(_measure_upload(file.file_id, file), f"video_trim_{file.file_id}", source))
+            part = _choose_part(_measure_upload(file.file_id, file), f"video_trim_{file.file_id}", source, TimeRange())
+            parts.append((file, part))
     is_submitted = st.button(
         _("Analyze"), icon=":material/play_arrow:", key="video_trim_submit", type="primary", disabled=not parts
     )
-    return parts if is_submitted and len(parts) == len(files) else None
+    return parts if is_submitted else []
 
 
 def show_part_again(analysis: VideoAnalysis) -> TimeRange | None:
@@ -63,7 +64,7 @@ def format_part(time_range: TimeRange) -> str:
     return _("from {start} to {end}").format(start=start, end=format_clock_tenths(time_range.end))
 
 
-def _choose_part(duration: float, key: str, source: BytesIO | None, first: TimeRange = TimeRange()) -> TimeRange:
+def _choose_part(duration: float, key: str, source: BytesIO | None, first: TimeRange) -> TimeRange:
     """Show a slider over `duration` seconds that begins with the part `first`, and a player where there is a source."""
     total = max(round(duration, 1), _MIN_PART_SECONDS)
     start, end = st.slider(

@@ -50,10 +50,12 @@ def show_upload() -> None:
             help=_("Twelve seconds made of one photo: one face, moved about."),
         )
     choices = selection.VideoChoices(speed or selection.EVERY_FRAME, features)
-    parts = trim.show_uploads(files) if files and should_trim else [TimeRange()] * len(files)
-    if files and parts:
+    parts = trim.show_uploads(files) if files and should_trim else [(file, TimeRange()) for file in files]
+    if parts:
         state["video_uploader_id"] = uploader_id + 1  # or the next run would submit them again
-        submit_videos([(file, file.name) for file in files], [choices._replace(time_range=part) for part in parts])
+        submit_videos(
+            [(file, file.name) for file, _part in parts], [choices._replace(time_range=part) for _file, part in parts]
+        )
     if sample:
         with messages.error_box(_("the sample video")):
             submit_videos([(selection.get_sample_video(), _("Sample: one face, moved about"))], [choices])
