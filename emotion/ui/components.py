@@ -175,7 +175,12 @@ def show_thumbnails(
 
 
 def show_chart(
-    chart: alt.Chart | alt.LayerChart, *, key: str, alt_text: str, on_select: Callable[[], None] | None = None
+    chart: alt.Chart | alt.LayerChart,
+    *,
+    key: str,
+    alt_text: str,
+    on_select: Callable[[], None] | None = None,
+    selection: str | None = None,
 ) -> None:
     """Show a chart of `emotion.charts` over the whole width.
 
@@ -184,9 +189,18 @@ def show_chart(
         key: Key of the chart.
         alt_text: Description of the chart.
         on_select: Called after a click in the chart, when the session state has the selection under `key`.
+        selection: The only selection of the chart that calls it; all of them do for None.
     """
     # Streamlit's chart theme has gray labels with too little contrast.
-    st.altair_chart(chart, key=key, theme=None, width="stretch", alt=alt_text, on_select=on_select or "ignore")
+    st.altair_chart(
+        chart,
+        key=key,
+        theme=None,
+        width="stretch",
+        alt=alt_text,
+        on_select=on_select or "ignore",
+        selection_mode=selection,
+    )
 
 
 def download_button(
