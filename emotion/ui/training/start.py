@@ -37,9 +37,9 @@ def show_cost_estimate(plan: TrainingPlan, info: DatasetInfo | None) -> None:
     columns[2].metric(_("Memory, about"), f"{cost.memory_bytes / 1e9:.1f} GB", border=True, help=_("During training."))
 
 
-def show_start(plan: TrainingPlan, errors: list[str]) -> None:
-    """Show the name of the run and the start button, which is disabled while the form has errors."""
-    suggested = suggest_run_name(plan.network)
+def show_start(plan: TrainingPlan, errors: list[str], stem: str) -> None:
+    """Show the name of the run, `stem` or one like it, and the start, which is disabled while the form has errors."""
+    suggested = suggest_run_name(stem)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input(_("Name of the run"), suggested, max_chars=60, key=f"train_name_{suggested}", width=320)
         clicked = st.button(

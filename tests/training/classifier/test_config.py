@@ -51,7 +51,7 @@ def parse_plan(*arguments: object) -> TrainingPlan:
     """The plan that `emotion classifier train` makes of its arguments."""
     context = classifier_training.train.make_context("train", [str(argument) for argument in arguments])
     options = classifier_training.TrainOptions.from_values(**context.params)
-    return classifier_training.make_plan(options.config, options.plan)
+    return classifier_training.make_plan(options.config, options.plan, fine_tune=options.fine_tune)
 
 
 @given(plan=plans)

@@ -1,0 +1,66 @@
+"""Fine-tuning: the short training that adapts a finished classifier to other photos; without Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from emotion.errors import ModelError
+from emotion.model_store.card import CARD_FILE, ClassifierCard, parse_card
+from emotion.model_store.store import KERAS_FILE, ModelBundle, list_models
+from emotion.storage import read_json
+from emotion.training.classifier.config import NATIVE_NETWORKS, TrainingPlan
+from emotion.translation.messages import gettext as _
+
+# Measured with 30 photos for each label, see docs/experiments.md. A tenth of the learning rate of a training from
+# random weights: at more, a few photos overwrite what the classifier knows.
+_SETTINGS: Final[Mapping[str, Any]] = MappingProxyType({"epochs": 20, "batch_size": 32, "learning_rate": 0.01})
+
+
+def list_sources(*folders: Path) -> list[ModelBundle]:
+    """List the classifiers that can be fine-tuned, the default one first; in `folders`, or all that are installed."""
+    classifiers = list_models("classifier", *folders).models
+    return [
+        bundle for bundle in classifiers if bundle.card.network in NATIVE_NETWORKS and KERAS_FILE in bundle.card.files
+    ]
+
+
+def make_fine_tuning_plan(source: Path | None = None) -> TrainingPlan:
+    """Return the settings of fine-tuning, without a data set.
+
+    Args:
+        source: The classifier to begin with: a finished run or model folder; None for the default classifier.
+
+    Raises:
+        ModelError: `source` has no card of a native network, or no classifier that can be fine-tuned is installed.
+    """
+    if source is None:
+        sources = list_sources()
+        if not sources:
+            raise ModelError(_("No installed classifier can be fine-tuned; train one first, or give its folder."))
+        source, network = sources[0].folder, sources[0].card.network
+    else:
+        card = read_source_card(source / KERAS_FILE)
+        network = card.network if card else None
+    if network not in NATIVE_NETWORKS:
+        raise ModelError(
+            _("{source} is no classifier that can be fine-tuned; choose one whose network is {networks}.").format(
+                source=source, networks=", ".join(NATIVE_NETWORKS)
+            )
+        )
+    plan = TrainingPlan.from_defaults(str(network)).to_config() | dict(_SETTINGS) | {"init_from": str(source)}
+    return TrainingPlan.from_config(plan)
+
+
+def read_source_card(weights_file: Path) -> ClassifierCard | None:
+    """Return the card beside a file of weights, None where there is none; `ModelError` where it is not valid."""
+    path = weights_file.parent / CARD_FILE
+    fields = read_json(path)
+    if fields is None:
+        return None
+    card = parse_card(path, fields)
+    if not isinstance(card, ClassifierCard):
+        raise ModelError(_("{folder} holds no classifier; choose another model.").format(folder=path.parent))
+    return card
