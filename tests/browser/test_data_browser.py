@@ -56,7 +56,7 @@ def test_zip_becomes_a_data_set(app: str, open_page: Open, archive: Path, name: 
     expect(page.get_by_text("photos.zip")).to_be_visible()
     page.get_by_role("textbox", name="Name of the data set").fill(name)
     page.get_by_role("textbox", name="Name of the data set").press("Enter")
-    start = page.get_by_role("button", name="Start")
+    start = page.get_by_role("button", name="Build the data set")
     expect(start).to_be_enabled()
     start.click()
     expect(page.get_by_text(f"The data set {name} is ready.")).to_be_visible()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import shutil
 import zipfile
@@ -395,6 +396,58 @@ def test_photos_are_collected_label_by_label(sets: Path, open_page: Open, comman
     assert main(*commands) == 0
     assert load_dataset(sets / "some").label_names == ("happy", "wide grin")
     assert len(load_dataset(sets / "some")) == 5
+
+
+def frames(label: str, *images: bytes) -> dict[str, Any]:
+    """What the browser sends while the button of a label is held."""
+    urls = [f"data:image/jpeg;base64,{base64.b64encode(image).decode()}" for image in images]
+    return {"label": label, "images": urls}
+
+
+def test_faces_from_the_camera_become_a_data_set(
+    sets: Path, open_page: Open, commands: list[list[str]], sample_file: Path, no_face: bytes
+) -> None:
+    page = open_page("data")
+    page.app.button_group(key="data_place").set_value("Camera").run()
+    assert page.app.button(key="data_start").disabled
+    photo = sample_file.read_bytes()
+    page.app.session_state["data_frames"] = [frames("happy", photo, no_face), frames("never offered", photo)]
+    page.app.run()
+    assert "1 frame has no clear face." in page.words
+    assert "**1 face.**" in page.words
+    assert [button["count"] for button in page.shown("data_capture")["labels"]] == [1, 0, 0]
+    next(one for one in page.app.text_input if str(one.key).startswith("data_name_")).set_value("me").run()
+    page.app.button(key="data_start").click().run()
+    assert not page.app.exception
+    assert main(*commands) == 0
+    assert load_dataset(sets / "me").label_names == ("happy",)
+
+
+@pytest.mark.parametrize("message", [5, {}, {"label": "happy", "images": 3}, {"label": "happy", "images": ["x", None]}])
+def test_camera_ignores_what_is_no_frame(open_page: Open, message: Any) -> None:
+    page = open_page("data")
+    page.app.button_group(key="data_place").set_value("Camera").run()
+    page.app.session_state["data_frames"] = [message] if isinstance(message, dict) else []
+    page.app.run()
+    assert not page.app.exception
+    assert page.app.button(key="data_start").disabled
+
+
+def test_photos_are_added_to_an_existing_data_set(
+    tmp_path: Path, sets: Path, mine: Path, open_page: Open, commands: list[list[str]]
+) -> None:
+    (tmp_path / "more" / "happy").mkdir(parents=True)
+    for number, face in enumerate(faces(5, seed=9)):
+        (tmp_path / "more" / "happy" / f"new-{number}.png").write_bytes(encode_png(face[..., None].repeat(3, 2)))
+    before = len(load_dataset(mine))
+    page = open_page("data")
+    page.app.text_input(key="data_path").set_value(str(tmp_path / "more")).run()
+    page.app.selectbox(key="data_existing").set_value("mine").run()
+    page.app.toggle(key="data_pre_cropped").set_value(True).run()
+    page.app.button(key="data_start").click().run()
+    assert not page.app.exception
+    assert main(*commands) == 0
+    assert len(load_dataset(mine)) == before + 5
 
 
 @pytest.mark.parametrize(

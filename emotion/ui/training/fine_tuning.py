@@ -61,9 +61,7 @@ def choose_source() -> TrainingPlan:
         format_func=texts.__getitem__,
         help=_("An installed classifier, whose weights are the start."),
     )
-    st.caption(
-        _("It keeps what it knows of faces and learns your labels. With few photos this beats a new network.")
-    )
+    st.caption(_("It keeps what it knows of faces and learns your labels. With few photos this beats a new network."))
     return make_fine_tuning_plan(Path(folder))
 
 
