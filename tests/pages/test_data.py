@@ -327,6 +327,23 @@ def ended(sets: Path, name: str) -> Job:
     return job
 
 
+def test_face_is_relabeled_and_removed_by_a_click(mine: Path, open_page: Open) -> None:
+    page = open_page("data")
+    look(page, "mine", "Edit")
+    first, second = (path.relative_to(mine).as_posix() for path in sorted((mine / "train" / "happy").glob("*.png"))[:2])
+    page.app.session_state["data_edit_face"] = first
+    page.app.run()
+    page.app.selectbox(key=f"data_edit_new_{first}").set_value("sad").run()
+    page.app.button(key="data_edit_relabel").click().run()
+    assert not page.app.exception
+    assert load_dataset(mine).label_names == ("happy", "sad", "grin")
+    page.app.session_state["data_edit_face"] = second
+    page.app.run()
+    page.app.button(key="data_edit_remove").click().run()
+    assert len(load_dataset(mine)) == 29
+    assert not page.app.error
+
+
 @pytest.fixture
 def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The commands of the builds that pages start; a test runs them in its own process."""
