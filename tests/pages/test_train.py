@@ -321,7 +321,7 @@ def test_running_training_is_shown(runs: Path, open_page: Open) -> None:
     assert not page.app.exception
     assert not page.app.error
     assert charts(page) == 4  # right answers, loss, learning rate, one face over the epochs
-    assert {"train_pause_mine", "train_keep_mine", "train_stop_mine"} <= keys(page)
+    assert {"train_pause_mine", "train_finish_mine", "train_stop_mine"} <= keys(page)
     assert "mine" in page.words
     strip = page.shown("train_examples_mine_strip")
     assert strip is not None
@@ -346,6 +346,39 @@ def test_training_is_paused_and_continued(runs: Path, open_page: Open) -> None:
     assert "train_pause_mine" not in keys(page)
     page.app.button(key="train_go_mine").click().run()
     assert not (run / manager.PAUSE_FILE).exists()
+
+
+def test_training_is_finished_and_says_so(runs: Path, open_page: Open) -> None:
+    run = at_work(make_run(runs / "mine", epochs=2))
+    (run / "checkpoint.npz").touch()
+    page = open_page("train")
+    page.app.button(key="train_finish_mine").click().run()
+    assert manager.is_finishing(run)
+    assert "The best epoch becomes the model and is evaluated." in page.words
+    assert not {"train_finish_mine", "train_stop_mine", "train_pause_mine"} & keys(page)
+
+
+def test_stop_is_shown_until_the_training_has_ended(runs: Path, open_page: Open) -> None:
+    run = at_work(make_run(runs / "mine", epochs=2))
+    (run / "stop").touch()
+    page = open_page("train")
+    assert not page.app.exception
+    assert "Stopping. Resume it later from its last whole epoch." in page.words
+    assert "train_stop_mine" not in keys(page)
+
+
+def test_completed_training_can_have_more_epochs(runs: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(runs / "mine", epochs=4, planned=4, job="done")
+    (run / "checkpoint.npz").touch()
+    started: list[tuple[str, ...]] = []
+    monkeypatch.setattr(manager, "start_run", lambda folder, *flags: started.append(flags))
+    page = open_page("train")
+    page.app.number_input(key="train_more_mine").set_value(6).run()
+    page.app.button(key="train_extend_mine").click().run()
+    assert not page.app.exception
+    assert not page.app.error
+    assert started == [("--queue",)]
+    assert json.loads((run / "config.json").read_text())["epochs"] == 10
 
 
 def test_overfitting_is_reported(runs: Path, open_page: Open) -> None:

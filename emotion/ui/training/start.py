@@ -26,13 +26,13 @@ def show_cost_estimate(plan: TrainingPlan, info: DatasetInfo | None) -> None:
     columns[0].metric(_("Parameters"), f"{cost.num_parameters:,}", border=True, help=_("Weights of the network."))
     columns[1].metric(
         _("Time, about"),
-        format_duration(cost.seconds_per_epoch * plan.epochs),
+        format_duration(cost.total_seconds(plan.epochs)),
         border=True,
         help=(
-            _("{duration} an epoch, as an earlier run took here.")
+            _("{duration} an epoch, as an earlier run took here, and {overhead} to start and to finish.")
             if cost.is_measured
-            else _("{duration} an epoch, guessed from the speed of this machine.")
-        ).format(duration=format_duration(cost.seconds_per_epoch)),
+            else _("{duration} an epoch by the speed and load of this machine, and {overhead} to start and to finish.")
+        ).format(duration=format_duration(cost.seconds_per_epoch), overhead=format_duration(cost.overhead_seconds)),
     )
     columns[2].metric(_("Memory, about"), f"{cost.memory_bytes / 1e9:.1f} GB", border=True, help=_("During training."))
 

@@ -184,7 +184,7 @@ def train(options: TrainOptions) -> None:
     from emotion.jobs.result_folder import claim_result_folder
     from emotion.jobs.result_manifest import CLASSIFIER
     from emotion.training.manager import wait_for_slot
-    from emotion.training.runs.step_monitor import PAUSE_FILE
+    from emotion.training.runs.step_monitor import clear_requests
 
     given = options.plan
     if given.data is None and options.config is None:
@@ -198,7 +198,7 @@ def train(options: TrainOptions) -> None:
     claim_result_folder(options.out, CLASSIFIER, inputs=given.inputs)
     bundle = None
     with run_job(options.out) as report:  # also around the checks, so that the folder holds their errors
-        (options.out / PAUSE_FILE).unlink(missing_ok=True)  # left by a process that was killed
+        clear_requests(options.out)  # left by a process that was killed
         plan = make_plan(options.config, given, fine_tune=options.fine_tune)
         with wait_for_slot(options.out, report) if options.queue else nullcontext(True) as has_slot:
             if has_slot:
