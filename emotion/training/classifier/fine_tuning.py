@@ -8,10 +8,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from emotion.errors import ModelError
-from emotion.model_store.card import CARD_FILE, ClassifierCard, parse_card
 from emotion.model_store.store import KERAS_FILE, ModelBundle, list_models
-from emotion.storage import read_json
 from emotion.training.classifier.config import NATIVE_NETWORKS, TrainingPlan
+from emotion.training.classifier.networks.source_card import read_source_card
 from emotion.translation.messages import gettext as _
 
 # Measured with 5 to 120 photos for each label, see docs/experiments.md: with so few, training more than the head, or
@@ -54,15 +53,3 @@ def make_fine_tuning_plan(source: Path | None = None) -> TrainingPlan:
         )
     plan = TrainingPlan.from_defaults(str(network)).to_config() | dict(_SETTINGS) | {"init_from": str(source)}
     return TrainingPlan.from_config(plan)
-
-
-def read_source_card(weights_file: Path) -> ClassifierCard | None:
-    """Return the card beside a file of weights, None where there is none; `ModelError` where it is not valid."""
-    path = weights_file.parent / CARD_FILE
-    fields = read_json(path)
-    if fields is None:
-        return None
-    card = parse_card(path, fields)
-    if not isinstance(card, ClassifierCard):
-        raise ModelError(_("{folder} holds no classifier; choose another model.").format(folder=path.parent))
-    return card

@@ -28,7 +28,7 @@ from emotion.model_store.store import ModelBundle, compute_sha256
 from emotion.training.classifier.batches import TeacherEnsemble, get_head_sizes
 from emotion.training.classifier.config import TrainingConfig, TrainingPlan, find_weights_file
 from emotion.training.classifier.evaluation.scoring import wrap_dataset
-from emotion.training.classifier.fine_tuning import read_source_card
+from emotion.training.classifier.networks.source_card import read_source_card
 from emotion.training.classifier.networks.zoo import get_architecture
 from emotion.training.runs.run_context import RunContext
 

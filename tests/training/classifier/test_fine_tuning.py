@@ -11,7 +11,7 @@ import pytest
 from emotion.errors import ModelError
 from emotion.model_store import store
 from emotion.training.classifier.config import TrainingPlan
-from emotion.training.classifier.fine_tuning import list_sources, make_fine_tuning_plan, read_source_card
+from emotion.training.classifier.fine_tuning import list_sources, make_fine_tuning_plan
 from tests.training.classifier.test_config import parse_plan
 
 MakeBundle = Callable[..., Path]
@@ -64,15 +64,3 @@ def test_the_command_line_fine_tunes_with_the_settings_that_are_given(models: Pa
     plan = parse_plan("--data", "mine", "--fine-tune", "--init-from", models / "wide", "--epochs", 3, "--out", "run")
     assert (plan.network, plan.data, plan.epochs) == ("seresnet-wide", "mine", 3)
     assert plan.learning_rate == make_fine_tuning_plan(models / "wide").learning_rate
-
-
-def test_a_file_of_weights_has_the_card_of_its_folder(models: Path, tmp_path: Path) -> None:
-    card = read_source_card(models / "wide" / "model.keras")
-    assert card is not None
-    assert card.network == "seresnet-wide"
-    assert read_source_card(tmp_path / "model.keras") is None
-
-
-def test_the_card_of_another_kind_of_model_is_refused() -> None:
-    with pytest.raises(ModelError, match="holds no classifier"):
-        read_source_card(store.MODELS_FOLDER / "generator" / "model.keras")

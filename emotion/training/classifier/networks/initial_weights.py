@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Final
 
 import keras
+import numpy as np
 
 from emotion.errors import ModelError
-from emotion.training.classifier.fine_tuning import read_source_card
+from emotion.training.classifier.networks.source_card import read_source_card
 from emotion.training.keras_files import load_keras_file
 
 # A head that the other network lacks begins with the weights of one that has the same labels.
@@ -61,8 +62,12 @@ def _find_closest_head(head: str, labels: Sequence[str], source_labels: Mapping[
 
 
 def _copy_labels(source: keras.Layer, target: keras.Layer, old: Sequence[str], new: Sequence[str]) -> None:
-    """Copy the weights of the labels that both heads have; each label has a column of the kernel, and a bias."""
-    (source_kernel, source_bias), (kernel, bias) = source.get_weights(), target.get_weights()
+    """Copy the weights of the labels that both heads have; each label has a column of the kernel, and a bias.
+
+    Other labels begin at 0: random weights would have to be unlearned from few photos.
+    """
+    (source_kernel, source_bias), weights = source.get_weights(), target.get_weights()
+    kernel, bias = map(np.zeros_like, weights)
     for index, label in enumerate(new):
         if label in old:
             kernel[:, index], bias[index] = source_kernel[:, old.index(label)], source_bias[old.index(label)]

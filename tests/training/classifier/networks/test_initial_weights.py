@@ -74,12 +74,11 @@ def test_labels_that_the_card_of_the_trained_network_names_keep_their_weights(
     make_bundle(tmp_path / "model")
     save(source, tmp_path / "model" / "model.keras")
     network = build({"fer2013": 3}, seed=1)
-    random_kernel = network.get_layer("fer2013").get_weights()[0]
     load_initial_weights(network, tmp_path / "model" / "model.keras", {"fer2013": ("sad", "wink", "happy")})
     kernel, old = network.get_layer("fer2013").get_weights()[0], source.get_layer("fer2013").get_weights()[0]
     sad, happy = FER2013_LABELS.index("sad"), FER2013_LABELS.index("happy")
     np.testing.assert_array_equal(kernel[:, [0, 2]], old[:, [sad, happy]])
-    np.testing.assert_array_equal(kernel[:, 1], random_kernel[:, 1])
+    assert (kernel[:, 1] == 0).all()  # a label that the trained network does not know
 
 
 @pytest.mark.slow
