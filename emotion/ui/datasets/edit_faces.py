@@ -17,7 +17,6 @@ from emotion.media.image_array import ImageArray
 from emotion.media.image_reader import read_image
 from emotion.recognition.anonymizer import pixelate_all
 from emotion.translation.messages import gettext as _
-from emotion.translation.messages import ngettext
 from emotion.ui import components, messages, session
 from emotion.ui.datasets.selection import format_face_count
 
@@ -74,7 +73,7 @@ def _choose_page(num_faces: int) -> int:
     state["data_edit_page"] = min(state.get("data_edit_page", 1), num_pages)
     return int(
         st.number_input(
-            ngettext("Part, of {count}", "Part, of {count}", num_pages).format(count=num_pages),
+            _("Page, of {count}").format(count=num_pages),
             1,
             num_pages,
             key="data_edit_page",

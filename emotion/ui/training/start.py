@@ -46,6 +46,7 @@ def show_start(plan: TrainingPlan, errors: list[str], stem: str) -> None:
             _("Start training"),
             icon=":material/school:",
             key="train_start",
+            type="primary",
             disabled=not plan.data or bool(errors),
             help=explain_disabled(plan, errors),
         )
