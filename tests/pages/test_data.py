@@ -26,6 +26,7 @@ from emotion.jobs import job as jobs
 from emotion.jobs.job import Job
 from emotion.jobs.reporter import JobReporter, job_context
 from emotion.media.image_reader import encode_png, read_image
+from emotion.recognition.classification import ExpressionClassifier
 from emotion.ui.datasets import build_form, selection
 from tests.waiting import wait_until
 
@@ -342,6 +343,25 @@ def test_face_is_relabeled_and_removed_by_a_click(mine: Path, open_page: Open) -
     page.app.button(key="data_edit_remove").click().run()
     assert len(load_dataset(mine)) == 29
     assert not page.app.error
+
+
+def test_faces_with_a_doubtful_label_come_first(
+    mine: Path, open_page: Open, tiny_classifier: ExpressionClassifier
+) -> None:
+    page = open_page("data")
+    look(page, "mine", "Edit")
+    page.app.toggle(key="data_edit_by_doubt").set_value(True).run()
+    assert not page.app.exception
+    select_first = page.shown("data_edit_faces")
+    files = [
+        path for split in ("test", "train", "validation") for path in sorted((mine / split / "happy").glob("*.png"))
+    ]
+    crops = np.stack([read_image(path)[..., 0] for path in files])
+    probs = [prediction.scores["happy"] for prediction in tiny_classifier.predict(crops)]
+    shown = [thumbnail["image"] for thumbnail in page.shown("data_edit_faces")["thumbnails"]]
+    page.app.toggle(key="data_edit_by_doubt").set_value(False).run()
+    plain = [thumbnail["image"] for thumbnail in page.shown("data_edit_faces")["thumbnails"]]
+    assert shown == [plain[index] for index in np.argsort(probs, kind="stable")]
 
 
 @pytest.fixture

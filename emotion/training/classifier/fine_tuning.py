@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -20,9 +20,8 @@ _SETTINGS: Final[Mapping[str, Any]] = MappingProxyType(
 )
 
 
-def list_sources(*folders: Path) -> list[ModelBundle]:
-    """List the classifiers that can be fine-tuned, the default one first; in `folders`, or all that are installed."""
-    classifiers = list_models("classifier", *folders).models
+def select_sources(classifiers: Iterable[ModelBundle]) -> list[ModelBundle]:
+    """Return those classifiers that can be fine-tuned, in the same order."""
     return [
         bundle for bundle in classifiers if bundle.card.network in NATIVE_NETWORKS and KERAS_FILE in bundle.card.files
     ]
@@ -38,7 +37,7 @@ def make_fine_tuning_plan(source: Path | None = None) -> TrainingPlan:
         ModelError: `source` has no card of a native network, or no classifier that can be fine-tuned is installed.
     """
     if source is None:
-        sources = list_sources()
+        sources = select_sources(list_models("classifier").models)
         if not sources:
             raise ModelError(_("No installed classifier can be fine-tuned; train one first, or give its folder."))
         source, network = sources[0].folder, sources[0].card.network

@@ -6,19 +6,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import streamlit as st
 
 from emotion.datasets.building.editing import relabel_face, remove_face
-from emotion.datasets.catalog import DatasetInfo
-from emotion.datasets.readers.image_folders import LabeledImage, scan_image_tree
+from emotion.datasets.catalog import DatasetInfo, cache_key
+from emotion.datasets.readers.image_folders import LabeledImage, center_crop, scan_image_tree
 from emotion.errors import EmotionError
 from emotion.expressions import EXPRESSIONS, get_style, symbol_and_name
 from emotion.media.image_array import ImageArray
 from emotion.media.image_reader import read_image
 from emotion.recognition.anonymizer import pixelate_all
+from emotion.recognition.cropping import to_gray
 from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
 from emotion.ui import components, messages, session
 from emotion.ui.datasets.selection import format_face_count
+from emotion.ui.language import translate_spinner
 
 _PAGE_SIZE: Final = 60
 _FACE_SIDE_PX: Final = 72
@@ -41,6 +45,7 @@ def show_editor(dataset_info: DatasetInfo) -> None:
         label_visibility="collapsed",
     )
     images = [image for image in scan_image_tree(dataset_info.path).images if image.label == label]
+    images = _sort_by_doubt(dataset_info, images, str(label))
     page = _choose_page(len(images))
     images = images[(page - 1) * _PAGE_SIZE : page * _PAGE_SIZE]
     names = [image.path.relative_to(dataset_info.path).as_posix() for image in images]
@@ -63,6 +68,30 @@ def show_editor(dataset_info: DatasetInfo) -> None:
         st.caption(_("Click a face whose label is wrong."))
     if error := state.pop("data_edit_error", ""):
         st.error(messages.escape_markdown(error), icon=":material/error:")
+
+
+def _sort_by_doubt(dataset_info: DatasetInfo, images: list[LabeledImage], label: str) -> list[LabeledImage]:
+    """Offer to put faces first whose label the classifier in use finds the least likely."""
+    bundle = session.get_bundle()
+    if label not in bundle.heads[bundle.default_head].labels:
+        return images
+    by_doubt = st.toggle(
+        _("Most doubtful first"),
+        key="data_edit_by_doubt",
+        help=_("Faces whose label the classifier in use finds the least likely."),
+    )
+    if not by_doubt:
+        return images
+    probabilities = _predict_label((*cache_key(dataset_info.path), bundle.sha256, label), [i.path for i in images])
+    return [images[index] for index in np.argsort(probabilities, kind="stable")]
+
+
+@translate_spinner(st.cache_data, gettext_noop("Looking at the faces"), max_entries=20)
+def _predict_label(key: tuple[str, int, int, str, str], _paths: list[Path]) -> list[float]:
+    """Return the probability of the label in `key` for each face."""
+    label, classifier = key[-1], session.get_analyzer().classifier
+    faces = [center_crop(to_gray(read_image(path)), classifier.input_size) for path in _paths]
+    return [prediction.scores[label] for prediction in classifier.predict(np.stack(faces))]
 
 
 def _choose_page(num_faces: int) -> int:

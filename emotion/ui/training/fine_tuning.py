@@ -11,11 +11,12 @@ import streamlit as st
 
 from emotion.datasets.catalog import DatasetInfo
 from emotion.errors import EmotionError
+from emotion.model_store.store import ModelBundle
 from emotion.training.classifier.config import TrainingPlan
-from emotion.training.classifier.fine_tuning import list_sources, make_fine_tuning_plan
+from emotion.training.classifier.fine_tuning import make_fine_tuning_plan, select_sources
 from emotion.translation.messages import gettext as _
 from emotion.translation.messages import gettext_noop
-from emotion.ui import messages
+from emotion.ui import messages, models
 from emotion.ui.training.data import DatasetChoice
 from emotion.ui.training.hyperparameters import choose_duration, choose_learning_rate
 
@@ -29,9 +30,13 @@ _FIELDS: Final = ("epochs", "batch_size", "learning_rate", "seed")
 state = st.session_state
 
 
+def _list_sources() -> list[ModelBundle]:
+    return select_sources(models.list_classifiers().models)
+
+
 def choose_method(path: str, info: DatasetInfo | None) -> str:
     """Choose between `FINE_TUNE` and `NETWORK`; another data set starts with the one that suits its size."""
-    if not list_sources():
+    if not _list_sources():
         return NETWORK
     if state.get("train_method") not in _METHODS or state.get("train_method_of") != path:
         state["train_method"] = FINE_TUNE if info and info.num_faces <= _MAX_FACES else NETWORK
@@ -49,7 +54,7 @@ def choose_method(path: str, info: DatasetInfo | None) -> str:
 
 def choose_source() -> TrainingPlan:
     """Choose the classifier that is fine-tuned, and return the settings of that, without a data set."""
-    names = {str(bundle.folder): bundle.name for bundle in list_sources()}
+    names = {str(bundle.folder): bundle.name for bundle in _list_sources()}
     counts = Counter(names.values())
     texts = {folder: name if counts[name] == 1 else f"{name} ({folder})" for folder, name in names.items()}
     if state.get("train_source") not in texts:
@@ -96,7 +101,7 @@ def choose_plan(plan: TrainingPlan, dataset: DatasetChoice) -> TrainingPlan | No
 
 def fill_form(plan: TrainingPlan) -> bool:
     """Put the settings of a run into this form; return False where it was not a fine-tuning that the form can show."""
-    sources = {str(bundle.folder): bundle for bundle in list_sources()}
+    sources = {str(bundle.folder): bundle for bundle in _list_sources()}
     if plan.init_from not in sources:
         return False
     fields = ("data", "ferplus_csv", "label_set", *_FIELDS)

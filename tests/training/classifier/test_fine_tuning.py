@@ -11,7 +11,7 @@ import pytest
 from emotion.errors import ModelError
 from emotion.model_store import store
 from emotion.training.classifier.config import TrainingPlan
-from emotion.training.classifier.fine_tuning import list_sources, make_fine_tuning_plan
+from emotion.training.classifier.fine_tuning import make_fine_tuning_plan, select_sources
 from tests.training.classifier.test_config import parse_plan
 
 MakeBundle = Callable[..., Path]
@@ -36,7 +36,7 @@ def models(tmp_path: Path, make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPa
 
 
 def test_native_classifiers_with_their_weights_can_be_fine_tuned(models: Path) -> None:
-    assert [bundle.name for bundle in list_sources(models)] == ["wide"]
+    assert [bundle.name for bundle in select_sources(store.list_models("classifier", models).models)] == ["wide"]
 
 
 def test_fine_tuning_is_shorter_and_more_careful_than_a_training_from_random_weights(models: Path) -> None:
