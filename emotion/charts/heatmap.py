@@ -14,6 +14,15 @@ from emotion.formatting import format_percent
 _CELL_COLORS: Final = {False: ("#EEF3F3", "#1F6F78"), True: ("#232D2F", "#6FC3C6")}  # share 0 and 1
 _TEXT_COLORS: Final = {False: ("#1D2B2E", "#FFFFFF"), True: ("#E4ECEC", "#10181A")}  # on low and on high shares
 _CONTRAST_THRESHOLDS: Final = {False: 0.75, True: 0.55}  # the share from which on a cell has the second text color
+# A sign must stay upright to be told apart. It stands above its name, and alone where the chart is too narrow.
+_MIN_NAMES_PX: Final = 420
+_SIGN, _NAME = "split(datum.label, ' ')[0]", "slice(datum.label, indexof(datum.label, ' ') + 1)"
+_UPRIGHT: Final = {
+    "labelAngle": 0,
+    "labelOverlap": False,
+    "labelExpr": f"width < {_MIN_NAMES_PX} ? [{_SIGN}, ''] : [{_SIGN}, {_NAME}]",
+    "labelPadding": 20,  # room for the second line above the cells
+}
 
 
 class HeatmapField(NamedTuple):
@@ -53,7 +62,7 @@ def plot_heatmap(
     x = alt.X(
         f"{x_field.column}:N",
         sort=list(dict.fromkeys(table[x_field.column])),
-        axis=_make_axis(x_field, orient="top", labelAngle=-40),
+        axis=_make_axis(x_field, orient="top", **_UPRIGHT),
     )
     y = alt.Y(f"{y_field.column}:N", sort=list(dict.fromkeys(table[y_field.column])), axis=_make_axis(y_field))
     base = alt.Chart(rows).encode(x=x, y=y, tooltip=tooltips)
