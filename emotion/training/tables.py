@@ -66,21 +66,21 @@ def runs_table(runs: Mapping[str, RunSummary], current_run: str = "") -> pd.Data
     """Return a row for each run, in the given order.
 
     Columns: `in_use` (a star), `run`, `accuracy` (0 to 1, of the best epoch on the validation split, NaN unknown;
-    third, since a narrow screen shows only the first ones), `network`, `data`, `labels`, `best_epoch`, `epochs`,
-    `state`, `train_minutes`, `created` (a date), `tags` (a list), `note`."""
+    third, since a narrow screen shows only the first ones), `data`, `labels`, `network`, `epochs`, `state`, `created`
+    (a date), `best_epoch`, `train_minutes`, `tags` (a list), `note`."""
     lines = [
         (
             "★" if name == current_run else "",
             name,
             math.nan if run.best_accuracy is None else run.best_accuracy,
-            run.network or run.kind or "unknown",
             get_data_name(run.config),
             describe_labels(run.config),
-            run.best_epoch,
+            run.network or run.kind or "unknown",
             format_epochs(run),
             run.state,
-            round(run.train_minutes),
             datetime.fromtimestamp(run.created, UTC).date() if run.created else None,
+            run.best_epoch,
+            round(run.train_minutes),
             list(run.tags),
             run.note,
         )
@@ -90,14 +90,14 @@ def runs_table(runs: Mapping[str, RunSummary], current_run: str = "") -> pd.Data
         "in_use",
         "run",
         "accuracy",
-        "network",
         "data",
         "labels",
-        "best_epoch",
+        "network",
         "epochs",
         "state",
-        "train_minutes",
         "created",
+        "best_epoch",
+        "train_minutes",
         "tags",
         "note",
     ]

@@ -14,7 +14,8 @@ from emotion.charts.style import SERIES_COLORS
 from emotion.errors import JobError
 from emotion.formatting import format_list
 from emotion.storage import read_json
-from emotion.training import prediction_tables, run_groups, tables
+from emotion.training import prediction_tables, tables
+from emotion.training.finished_runs import groups as run_groups
 from emotion.training.run_listing import RunSummary
 from emotion.training.runs.predictions import ROBUSTNESS_FILE
 from emotion.training.sweep.tables import describe_setting

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from emotion.errors import EmotionError
-from emotion.training import run_evaluation
+from emotion.training.finished_runs import evaluation as run_evaluation
 from emotion.training.run_listing import RunSummary
 from emotion.translation.messages import gettext as _
 from emotion.ui import messages

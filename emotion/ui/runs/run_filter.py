@@ -7,7 +7,7 @@ from typing import Final
 
 import streamlit as st
 
-from emotion.training import run_groups
+from emotion.training.finished_runs import groups as run_groups
 from emotion.training.run_listing import RunSummary
 from emotion.training.tables import describe_labels, get_data_name
 from emotion.translation.messages import gettext as _

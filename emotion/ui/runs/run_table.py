@@ -15,7 +15,8 @@ import streamlit as st
 from emotion import charts
 from emotion.model_store import store
 from emotion.results import tables as results_tables
-from emotion.training import manager, run_groups, run_listing, tables
+from emotion.training import manager, run_listing, tables
+from emotion.training.finished_runs import groups as run_groups
 from emotion.training.run_listing import RunSummary
 from emotion.training.runs.folder import HISTORY_FILE, read_history
 from emotion.training.tables import CurveMetric, Rows
@@ -99,10 +100,10 @@ def choose_runs(runs: RunsByName) -> dict[str, RunSummary]:
             "run": _("run"),
             "network": _("network"),
             "data": st.column_config.TextColumn(_("data"), width=82),
-            "labels": st.column_config.TextColumn(_("labels"), width=86),
+            "labels": st.column_config.TextColumn(_("labels"), width=150),
             "best_epoch": st.column_config.NumberColumn(pgettext("narrow column", "best epoch"), width=74),
             "epochs": st.column_config.TextColumn(_("epochs"), width=60),
-            "state": st.column_config.TextColumn(pgettext("narrow column", "state"), width=56),
+            "state": st.column_config.TextColumn(pgettext("narrow column", "state"), width=66),
             "train_minutes": st.column_config.NumberColumn(_("minutes"), width=60),
             "created": st.column_config.DateColumn(_("created"), width=84),
             "tags": st.column_config.ListColumn(_("tags")),

@@ -19,7 +19,7 @@ from emotion.errors import DataError, EmotionError
 from emotion.expressions import FERPLUS_LABELS, get_style, symbol_and_name, translate_label
 from emotion.recognition.anonymizer import pixelate_all
 from emotion.training import prediction_tables
-from emotion.training.run_evaluation import find_dataset
+from emotion.training.finished_runs.evaluation import find_dataset
 from emotion.training.run_listing import RunSummary
 from emotion.training.runs.predictions import Predictions
 from emotion.translation.messages import gettext as _

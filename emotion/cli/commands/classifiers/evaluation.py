@@ -99,8 +99,8 @@ def evaluate(options: EvaluateOptions) -> None:
 def compute(folder: Path, data: Path, ferplus_csv: Path | None) -> None:
     """Compute predictions and robustness of a run for the app, after the trainings before it."""
     from emotion.jobs.reporter import job_context
+    from emotion.training.finished_runs.evaluation import COMPUTING_MESSAGE, EVALUATION_FOLDER
     from emotion.training.manager import wait_for_slot
-    from emotion.training.run_evaluation import COMPUTING_MESSAGE, EVALUATION_FOLDER
 
     with job_context(folder / EVALUATION_FOLDER) as reporter, wait_for_slot(folder, reporter) as has_slot:
         if has_slot:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from emotion.training.run_groups import describe_group, explain_difference, group_runs
+from emotion.training.finished_runs.groups import describe_group, explain_difference, group_runs
 from emotion.training.run_listing import RunSummary, load_run
 from emotion.training.tables import format_settings, get_data_name, remove_folders, runs_table
 from tests.pages.runs_making import make_run

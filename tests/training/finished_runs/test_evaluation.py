@@ -7,8 +7,8 @@ import pytest
 
 from emotion.errors import DataError, JobError
 from emotion.jobs import job as jobs
-from emotion.training import run_evaluation
-from emotion.training.run_evaluation import EVALUATION_FOLDER, find_dataset, read_evaluation, start_evaluation
+from emotion.training.finished_runs import evaluation as run_evaluation
+from emotion.training.finished_runs.evaluation import EVALUATION_FOLDER, find_dataset, read_evaluation, start_evaluation
 from emotion.training.run_listing import RunSummary, load_run
 from tests.pages.runs_making import make_run, write_data
 
