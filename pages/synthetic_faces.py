@@ -44,21 +44,23 @@ with page.page_layout():
         required=True,
     )
     labels = sampler.labels if selected_label == sheet.ALL_LABELS else (str(selected_label),)
-    left, middle, right = st.columns(3, gap="medium", vertical_alignment="bottom")
+    left, right = st.columns(2, gap="large", vertical_alignment="bottom")
     with left:
-        seed = synthetic_faces.choose_seed(_("First seed"), "gen_seed", sheet.DEFAULT_SEED)
-    with middle:
-        num_faces = st.segmented_control(_("Faces"), sheet.FACE_COUNTS, default=8, key="gen_count", required=True) or 8
+        seed = synthetic_faces.choose_seed(_("Seed"), "gen_seed", sheet.DEFAULT_SEED)
     with right:
         st.session_state.setdefault("gen_truncation", sampler.truncation)
         truncation = st.slider(
             _("Variety"), 0.0, 1.0, step=0.05, key="gen_truncation", help=_("Lower is safer and more alike.")
         )
-    seeds = make_seeds(seed, num_faces if len(labels) == 1 else 8)
+    st.session_state.setdefault("gen_count", sheet.FACE_COUNTS[0])
+    num_faces = st.session_state["gen_count"] if len(labels) == 1 else sheet.FACE_COUNTS[0]
+    seeds = make_seeds(seed, num_faces)
     selected_seed, label = sheet.get_selected(seeds, labels)
     toy.show_toy(sampler, selected_seed, label, truncation)
     favorites.show_favorites(sampler)
     st.subheader(_("More people"), anchor=False)
+    if len(labels) == 1:
+        st.segmented_control(_("Faces"), sheet.FACE_COUNTS, key="gen_count", required=True)
     sheet.show_sheet(sampler, seeds, labels, truncation)
     st.caption(_("Quality varies. The first seeds are hand-picked."))
     sheet.show_sheet_downloads(sampler, seeds, labels, truncation)

@@ -16,11 +16,11 @@ def show_research(sampler: Sampler) -> None:
     generator.show_training_history(sampler.bundle)
     st.subheader(_("Quality"), anchor=False)
     generator.show_quality(sampler.bundle)
+    st.subheader(_("Does synthetic data help training?"), anchor=False)
+    generator.show_augmentation_study(sampler.bundle)
     st.subheader(_("Nearest training faces"), anchor=False)
     seed, label = st.session_state.get("gen_pick") or (sheet.DEFAULT_SEED, sampler.labels[0])
     if label not in sampler.labels:
         label = sampler.labels[0]
     (face,) = synthetic_faces.generate_faces(sampler, (seed,), label, sampler.truncation)
     generator.show_nearest(sampler.bundle, face, seed, label, sampler.truncation)
-    st.subheader(_("Does synthetic data help training?"), anchor=False)
-    generator.show_augmentation_study(sampler.bundle)

@@ -73,7 +73,7 @@ def show_sheet(sampler: Sampler, seeds: tuple[int, ...], labels: tuple[str, ...]
             synthetic_faces.make_thumbnails(enlarging.enlarge_faces(faces), seeds, label),
             key=f"gen_sheet_{label}",
             label=_("{label} faces").format(label=translate_label(label)),
-            max_height_px=620,
+            max_height_px=700,
             selection=components.Selection(
                 row.index(selected_face) + 1 if selected_face in row else 0,
                 lambda number, label=label: _select_face(seeds[number - 1], label),

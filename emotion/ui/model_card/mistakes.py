@@ -1,0 +1,84 @@
+"""The most frequent mistakes of a classifier, each with a synthetic face that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import streamlit as st
+
+from emotion.expressions import symbol_and_name, translate_label
+from emotion.formatting import format_percent
+from emotion.generation.filtering import ConfusedFace, find_confused_faces
+from emotion.generation.sampler import Sampler
+from emotion.recognition.classification import ExpressionClassifier
+from emotion.training.prediction_tables import Confusion, list_confusions
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
+from emotion.ui import session
+from emotion.ui.language import translate_spinner
+from emotion.ui.synthetic import enlarging
+from emotion.ui.synthetic import faces as synthetic_faces
+
+_NUM_MISTAKES: Final = 6
+_NUM_COLUMNS: Final = 3
+_FACE_PX: Final = 192
+
+
+def show_mistakes(report: Mapping[str, Any]) -> None:
+    """Show the most frequent mistakes on the test split."""
+    test = report.get("test", {})
+    scores = test.get("as_displayed") or test.get("ferplus") or test
+    confusions = list_confusions(scores, _NUM_MISTAKES)
+    if not confusions:
+        st.write(_("The mistakes of this classifier were not measured."))
+        return
+    st.write(_("The most frequent mistakes on the test split."))
+    faces = _find_faces(confusions)
+    columns = st.columns(_NUM_COLUMNS, gap="large")
+    for i, confusion in enumerate(confusions):
+        with columns[i % _NUM_COLUMNS], st.container(border=True):
+            _show_mistake(confusion, faces.get((confusion.label, confusion.predicted)))
+    if faces:
+        st.caption(_("The faces are synthetic: people who do not exist, generated with the true label."))
+
+
+def _find_faces(confusions: list[Confusion]) -> dict[tuple[str, str], ConfusedFace]:
+    """Find a synthetic face for each mistake; none where there is no generator."""
+    generators = synthetic_faces.list_generators().models
+    if not generators:
+        return {}
+    sampler, classifier = synthetic_faces.load_sampler(generators[0]), session.get_analyzer().classifier
+    pairs = tuple((confusion.label, confusion.predicted) for confusion in confusions)
+    return _find_faces_cached(generators[0].sha256, classifier.bundle.sha256, pairs, sampler, classifier)
+
+
+@translate_spinner(st.cache_data, gettext_noop("Looking for synthetic faces"), max_entries=4)
+def _find_faces_cached(
+    generator_sha256: str,
+    classifier_sha256: str,
+    pairs: tuple[tuple[str, str], ...],
+    _sampler: Sampler,
+    _classifier: ExpressionClassifier,
+) -> dict[tuple[str, str], ConfusedFace]:
+    return find_confused_faces(_sampler, _classifier, pairs)
+
+
+def _show_mistake(confusion: Confusion, example: ConfusedFace | None) -> None:
+    title = _("{label}, predicted {predicted}").format(
+        label=symbol_and_name(confusion.label), predicted=symbol_and_name(confusion.predicted)
+    )
+    st.markdown(f"**{title}**")
+    if example is not None:
+        alt_text = _("Seed {seed}, requested as {label}").format(
+            seed=example.seed, label=translate_label(confusion.label)
+        )
+        st.image(enlarging.enlarge_face(example.face), width=_FACE_PX, alt=alt_text)
+    st.caption(
+        _("{count:,} of {total:,} {label} faces, {percent}").format(
+            count=confusion.count,
+            total=confusion.num_faces,
+            label=translate_label(confusion.label),
+            percent=format_percent(confusion.count / confusion.num_faces),
+        )
+    )
