@@ -24,8 +24,7 @@ MIN_PROB: Final = 0.7
 PROVENANCE_FILE: Final = "synthetic_faces.json"
 _MAX_DRAWS_PER_FACE: Final = 20  # an expression that fewer faces pass is not worth the time
 _BATCH_SIZE: Final = 64
-_NUM_CONFUSION_SEEDS: Final = 64  # people among whom a confused face is looked for
-_MIN_FACE_PROB: Final = 0.5  # below it the face itself turned out badly
+_NUM_CONFUSION_SEEDS: Final = 96  # people among whom a confused face is looked for
 
 
 @dataclass(frozen=True)
@@ -164,20 +163,18 @@ def find_confused_faces(
         num_seeds: How many people are tried, from seed 0 on.
 
     Returns:
-        For each pair the face with the highest probability of the predicted label, where one is predicted so.
+        For each pair, where one is predicted so, the face with the highest probability of the predicted label times
+        that of a face.
     """
     found = dict[tuple[str, str], ConfusedFace]()
     for label in dict.fromkeys(label for label, _ in pairs if label in sampler.labels):
         faces = sampler.sample(range(num_seeds), label)
         predictions = predict_faces(classifier, classifier.bundle.default_head, faces)
         for predicted in [other for requested, other in pairs if requested == label]:
-            probabilities = [
-                p.scores[predicted] if p.scores.label == predicted and p.face_prob >= _MIN_FACE_PROB else 0.0
-                for p in predictions
-            ]
-            seed = int(np.argmax(probabilities))
-            if probabilities[seed] > 0:
-                found[label, predicted] = ConfusedFace(faces[seed], seed, probabilities[seed])
+            scores = [p.scores[predicted] * p.face_prob if p.scores.label == predicted else 0.0 for p in predictions]
+            seed = int(np.argmax(scores))
+            if scores[seed] > 0:
+                found[label, predicted] = ConfusedFace(faces[seed], seed, predictions[seed].scores[predicted])
     return found
 
 

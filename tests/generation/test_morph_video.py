@@ -16,7 +16,7 @@ def test_the_video_goes_there_and_back(tmp_path: Path) -> None:
     path.write_bytes(encode_mp4(faces))
     with VideoReader(path) as video:
         assert (video.info.width, video.info.height) == (384, 384)
-        frames = [(frame.timestamp, float(frame.image.mean())) for frame in video.frames()]
+        frames = [(frame.timestamp, float(frame.image().mean())) for frame in video.frames()]
     assert [round(mean / 10) for _, mean in frames] == [4, 12, 20, 12, 4]
     assert [round(time, 2) for time, _ in frames] == [0, 0.6, 0.64, 1.24, 1.28]
 

@@ -39,18 +39,18 @@ def list_details(bundle: ModelBundle) -> dict[str, str]:
     """Return the properties of a classifier as Markdown, in the language of the page."""
     card = bundle.classifier_card
     network = str(bundle.card_fields.get("network") or _("unknown"))
-    heads = [
-        _("{head}: {labels}").format(
-            head=messages.escape_markdown(models.describe_head(bundle, name)),
-            labels=messages.escape_markdown(format_list(map(translate_label, head.labels))),
-        )
+    if card.num_parameters:
+        network = _("{network}, {count:,} parameters").format(network=network, count=card.num_parameters)
+    outputs = {
+        models.describe_head(bundle, name): format_list(map(translate_label, head.labels))
         for name, head in bundle.heads.items()
-    ]
+    }
+    if len(outputs) == 1:  # the name of a single head says nothing
+        outputs = {_("Output"): text for text in outputs.values()}
     details = {
-        _("Architecture"): messages.escape_markdown(network)
-        + (_(", {count:,} parameters").format(count=card.num_parameters) if card.num_parameters else ""),
+        _("Architecture"): messages.escape_markdown(network),
         _("Input"): _("one face, {size} × {size} gray pixels, 0 to 255").format(size=card.input.size),
-        _("Output"): "<br>".join(heads),
+        **{messages.escape_markdown(title): messages.escape_markdown(text) for title, text in outputs.items()},
         _("Format"): _("ONNX, {kind}, {size:.1f} MB").format(
             kind=_("8-bit integers") if card.quantization == "int8" else _("floats"),
             size=bundle.onnx_path.stat().st_size / 1e6,

@@ -21,6 +21,7 @@ from emotion.ui.synthetic import enlarging
 from emotion.ui.synthetic import faces as synthetic_faces
 
 _NUM_MISTAKES: Final = 6
+_NUM_CANDIDATES: Final = 10  # mistakes among which those with a face are shown
 _NUM_COLUMNS: Final = 3
 _FACE_PX: Final = 192
 
@@ -29,16 +30,18 @@ def show_mistakes(report: Mapping[str, Any]) -> None:
     """Show the most frequent mistakes on the test split."""
     test = report.get("test", {})
     scores = test.get("as_displayed") or test.get("ferplus") or test
-    confusions = list_confusions(scores, _NUM_MISTAKES)
+    confusions = list_confusions(scores, _NUM_CANDIDATES)
     if not confusions:
         st.write(_("The mistakes of this classifier were not measured."))
         return
     st.write(_("The most frequent mistakes on the test split."))
     faces = _find_faces(confusions)
-    columns = st.columns(_NUM_COLUMNS, gap="large")
-    for i, confusion in enumerate(confusions):
-        with columns[i % _NUM_COLUMNS], st.container(border=True):
-            _show_mistake(confusion, faces.get((confusion.label, confusion.predicted)))
+    shown = [one for one in confusions if not faces or (one.label, one.predicted) in faces][:_NUM_MISTAKES]
+    for start in range(0, len(shown), _NUM_COLUMNS):
+        row = shown[start : start + _NUM_COLUMNS]
+        for column, confusion in zip(st.columns(_NUM_COLUMNS, gap="medium"), row, strict=False):
+            with column, st.container(border=True):
+                _show_mistake(confusion, faces.get((confusion.label, confusion.predicted)))
     if faces:
         st.caption(_("The faces are synthetic: people who do not exist, generated with the true label."))
 
