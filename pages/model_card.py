@@ -29,6 +29,7 @@ with page.page_layout() as settings:
     )
     if view == "Typical mistakes":
         mistakes.show_mistakes(report)
+        mistakes.show_misleading_conditions()
     else:
         left, right = st.columns(2, gap="large")
         if view == "Measurements":

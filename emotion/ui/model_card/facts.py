@@ -32,7 +32,10 @@ def show_details(bundle: ModelBundle) -> None:
     """Show architecture, input, output, format and calibration of the classifier."""
     st.subheader(_("Model details"), anchor=False)
     rows = "\n".join(f"| {title} | {text} |" for title, text in list_details(bundle).items())
-    st.markdown(f"| {_('property')} | {_('value')} |\n|---|---|\n{rows}")
+    if size := _describe_size(bundle):
+        st.caption(size)
+    header = "| {} | {} |".format(_("property"), _("value"))
+    st.markdown(f"{header}\n|---|---|\n{rows}")
 
 
 def list_details(bundle: ModelBundle) -> dict[str, str]:
@@ -121,14 +124,6 @@ def show_limitations(bundle: ModelBundle) -> None:
 
 def _list_training_facts(bundle: ModelBundle) -> list[str]:
     card, facts = bundle.classifier_card, list[str]()
-    if card.num_parameters:
-        properties = [
-            _("{count:.1f} M parameters").format(count=card.num_parameters / 1e6),
-            "int8" if card.quantization == "int8" else "",
-            f"{bundle.onnx_path.stat().st_size / 1e6:.1f} MB",
-            _format_initialization(bundle.card_fields),
-        ]
-        facts.append(_("{facts}.").format(facts=format_list(filter(None, properties))))
     data = card.data
     if isinstance(data.get("rows"), int):
         source = format_source(data.get("source", ""))
@@ -141,6 +136,20 @@ def _list_training_facts(bundle: ModelBundle) -> list[str]:
     if card.teachers:
         facts.append(_("Distilled from {count} other networks.").format(count=len(card.teachers)))
     return facts
+
+
+def _describe_size(bundle: ModelBundle) -> str:
+    """Return the size and the initialization of a classifier as a sentence, "" where its parameters are unknown."""
+    card = bundle.classifier_card
+    if not card.num_parameters:
+        return ""
+    properties = [
+        _("{count:.1f} M parameters").format(count=card.num_parameters / 1e6),
+        "int8" if card.quantization == "int8" else "",
+        f"{bundle.onnx_path.stat().st_size / 1e6:.1f} MB",
+        _format_initialization(bundle.card_fields),
+    ]
+    return _("{facts}.").format(facts=format_list(filter(None, properties)))
 
 
 def _format_initialization(card: Mapping[str, Any]) -> str:

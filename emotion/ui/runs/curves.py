@@ -36,7 +36,7 @@ _METRICS: Final[Mapping[str, CurveMetric]] = {
     "Loss": "loss",
     gettext_noop("Learning rate"): "learning_rate",
 }
-_CORRUPTION_NAMES: Final = {
+CORRUPTION_NAMES: Final = {
     "blur": gettext_noop("Blur"),
     "brightness": gettext_noop("Brightness"),
     "rotation": gettext_noop("Rotation"),
@@ -193,7 +193,7 @@ def show_robustness(runs: RunsByName) -> None:
     corruptions = list(dict.fromkeys(table["corruption"]))
     for i, corruption in enumerate(corruptions):
         rows = pd.DataFrame(table[table["corruption"] == corruption])
-        title = _(_CORRUPTION_NAMES.get(str(corruption), str(corruption)))
+        title = _(CORRUPTION_NAMES.get(str(corruption), str(corruption)))
         with columns[i % 2]:
             st.markdown(f"##### {messages.escape_markdown(title)}", anchors=False)
             unit = str(rows["unit"].iloc[0])

@@ -44,6 +44,11 @@ def enlarge_face(face: NDArray[np.uint8]) -> NDArray[np.uint8]:
     upscaler = _get_upscaler()
     if upscaler is not None and face.shape == (upscaler.input_size, upscaler.input_size):
         return upscaler.enlarge(face[None])[0]
+    return interpolate_face(face)
+
+
+def interpolate_face(face: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a gray face, uint8 (size, size), enlarged without adding details."""
     size = (_INTERPOLATED_PX, _INTERPOLATED_PX)
     return np.asarray(cv2.resize(face, size, interpolation=cv2.INTER_CUBIC), np.uint8)
 
