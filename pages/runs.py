@@ -35,6 +35,7 @@ with page.page_layout():
         st.stop()
     views = {
         gettext_noop("Curves"): curves.show_comparison,
+        gettext_noop("Settings"): curves.show_settings,
         gettext_noop("Disagreements"): comparison.show_disagreement,
         gettext_noop("Try on a photo"): comparison.show_photo_comparison,
         gettext_noop("Robustness"): curves.show_robustness,

@@ -508,11 +508,16 @@ def test_a_run_without_its_data_set_says_why_nothing_is_computed(models: Path, r
 
 
 def test_only_comparable_runs_are_drawn_and_the_page_says_why(runs: Path, look: Any) -> None:
-    first, second = (make_run(runs / name, data="faces.npz", job="done") for name in ("first", "second"))
+    first = make_run(runs / "first", data="faces.npz", job="done")
+    second = make_run(runs / "second", data="faces.npz", job="done", batch_size=8)
     other = make_run(runs / "other", data="/home/somebody/mine.npz", job="done")
     page = look(first, other, second)
     assert "Not comparable, so not drawn: other (other data: mine)." in plain(page.words)
     assert "/home/somebody" not in page.words
+    page.app.button_group(key="runs_together").set_value("Settings").run()
+    assert not page.app.exception
+    assert charts(page) == 1
+    assert "Not comparable, so not drawn: other (other data: mine)." in plain(page.words)
     assert set(table(page)["data"]) >= {"faces", "mine"}
 
 

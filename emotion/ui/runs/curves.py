@@ -16,6 +16,7 @@ from emotion.formatting import format_list
 from emotion.storage import read_json
 from emotion.training import prediction_tables, tables
 from emotion.training.finished_runs import groups as run_groups
+from emotion.training.finished_runs.coordinates import make_coordinates
 from emotion.training.run_listing import RunSummary
 from emotion.training.runs.predictions import ROBUSTNESS_FILE
 from emotion.training.sweep.tables import describe_setting
@@ -166,6 +167,21 @@ def _show_differing_settings(runs: RunsByName) -> None:
             key="runs_differences",
             column_config={"setting": _("setting")},
         )
+
+
+def show_settings(runs: RunsByName) -> None:
+    """Show the settings of the comparable runs against their accuracy."""
+    runs = dict(list(choose_comparable(runs).items())[:MAX_CURVES])
+    points, ends = make_coordinates(runs)
+    if ends["axis"].nunique() < 2:
+        st.write(_("None that these runs recorded."))
+        return
+    chart = charts.plot_run_coordinates(points, ends, get_colors(runs))
+    components.show_chart(
+        chart, key="runs_settings", alt_text=_("A line for each run across the axes of its settings and its accuracy")
+    )
+    st.caption(_("Each line is a run. Point at it for its values."))
+    show_downloads(chart, points, file_stem="settings", key="runs_settings_save")
 
 
 def _read_robustness(run: RunSummary) -> dict[str, Any] | None:

@@ -17,7 +17,7 @@ _MIN_RUNS: Final = 4  # fewer are seen at once
 _FIELD_PX: Final = 190
 # English, and translated where they are shown.
 _ORDERS: Final[Mapping[str, Callable[[RunSummary], tuple]]] = {
-    gettext_noop("Newest first"): lambda run: (run.is_builtin, -run.created),
+    gettext_noop("Newest first"): lambda run: (),  # as they are listed, then the shipped ones by name
     gettext_noop("Best accuracy"): lambda run: (run.best_accuracy is None, -(run.best_accuracy or 0.0)),
     gettext_noop("Name"): lambda run: (run.name.casefold(),),
 }
