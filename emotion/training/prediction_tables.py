@@ -42,11 +42,11 @@ def confusion_table(matrix: NDArray, class_names: Sequence[str]) -> pd.DataFrame
 
 
 class Confusion(NamedTuple):
-    """A mistake: of `num_faces` faces with the label, `count` were predicted as another one."""
+    """A mistake: of `num_faces` faces with the label, `num_predicted` were predicted as another one."""
 
     label: str
     predicted: str
-    count: int
+    num_predicted: int
     num_faces: int
 
 
@@ -71,7 +71,7 @@ def list_confusions(scores: Mapping[str, Any], num_confusions: int) -> list[Conf
         for j, predicted in enumerate(names)
         if i != j and counts[i, j] > 0
     ]
-    return sorted(confusions, key=lambda confusion: -confusion.count)[:num_confusions]
+    return sorted(confusions, key=lambda confusion: -confusion.num_predicted)[:num_confusions]
 
 
 def class_metrics_table(per_class: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

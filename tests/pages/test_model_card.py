@@ -79,7 +79,7 @@ def test_typical_mistakes_are_shown_with_synthetic_faces(
     assert not page.app.error
     assert page.app.image
     assert "The faces are synthetic" in page.words
-    known = {f"{one.count} of {one.num_faces} {one.label} faces" for one in confusions(measured)}
+    known = {f"{one.num_predicted} of {one.num_faces} {one.label} faces" for one in confusions(measured)}
     shown = {caption.value.partition(",")[0] for caption in page.app.caption if " faces, " in caption.value}
     assert shown & known
 
@@ -87,7 +87,7 @@ def test_typical_mistakes_are_shown_with_synthetic_faces(
 def test_typical_mistakes_need_no_generator(measured: dict[str, Any], open_page: Open) -> None:
     page = view(open_page("model_card"), "Typical mistakes")
     first = confusions(measured)[0]
-    assert f"{first.count} of {first.num_faces} {first.label} faces" in page.words
+    assert f"{first.num_predicted} of {first.num_faces} {first.label} faces" in page.words
     assert not page.app.image
     assert "synthetic" not in page.words
 

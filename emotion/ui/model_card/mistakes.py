@@ -133,9 +133,9 @@ def _show_mistake(confusion: Confusion, example: ConfusedFace | None) -> None:
         st.image(enlarging.enlarge_face(example.face), width=_FACE_PX, alt=alt_text)
     st.caption(
         _("{count:,} of {total:,} {label} faces, {percent}").format(
-            count=confusion.count,
+            count=confusion.num_predicted,
             total=confusion.num_faces,
             label=translate_label(confusion.label),
-            percent=format_percent(confusion.count / confusion.num_faces),
+            percent=format_percent(confusion.num_predicted / confusion.num_faces),
         )
     )

@@ -173,7 +173,7 @@ def show_settings(runs: RunsByName) -> None:
     """Show the settings of the comparable runs against their accuracy."""
     runs = dict(list(choose_comparable(runs).items())[:MAX_CURVES])
     points, ends = make_coordinates(runs)
-    if ends["axis"].nunique() < 2:
+    if len(set(ends["axis"])) < 2:
         st.write(_("None that these runs recorded."))
         return
     chart = charts.plot_run_coordinates(points, ends, get_colors(runs))
