@@ -5,7 +5,7 @@ import streamlit as st
 from emotion.translation.messages import gettext as _
 from emotion.translation.messages import gettext_noop
 from emotion.ui import page
-from emotion.ui.runs import comparison, run_detail, run_table, sweeps
+from emotion.ui.runs import comparison, curves, run_detail, run_table, sweeps
 from emotion.ui.training import form
 
 with page.page_layout():
@@ -34,10 +34,11 @@ with page.page_layout():
         run_detail.show_run(*next(iter(selected_runs.items())), form.fill_form)
         st.stop()
     views = {
-        gettext_noop("Curves"): run_table.show_comparison,
+        gettext_noop("Curves"): curves.show_comparison,
+        gettext_noop("Settings"): curves.show_settings,
         gettext_noop("Disagreements"): comparison.show_disagreement,
         gettext_noop("Try on a photo"): comparison.show_photo_comparison,
-        gettext_noop("Robustness"): run_table.show_robustness,
+        gettext_noop("Robustness"): curves.show_robustness,
     }
     view = st.segmented_control(
         _("View"),

@@ -13,7 +13,7 @@ from emotion.charts.runs import (
     plot_robustness,
     plot_run_curves,
 )
-from emotion.charts.sweeps import plot_best_so_far, plot_importance, plot_parallel_coordinates
+from emotion.charts.sweeps import plot_best_so_far, plot_importance, plot_parallel_coordinates, plot_run_coordinates
 from emotion.charts.training import (
     plot_accuracy_history,
     plot_detector_metrics,
@@ -51,6 +51,7 @@ __all__ = [
     "plot_prediction_history",
     "plot_reliability_diagram",
     "plot_robustness",
+    "plot_run_coordinates",
     "plot_run_curves",
     "plot_score_curves",
     "plot_scores",

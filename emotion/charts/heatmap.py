@@ -14,6 +14,8 @@ from emotion.formatting import format_percent
 _CELL_COLORS: Final = {False: ("#EEF3F3", "#1F6F78"), True: ("#232D2F", "#6FC3C6")}  # share 0 and 1
 _TEXT_COLORS: Final = {False: ("#1D2B2E", "#FFFFFF"), True: ("#E4ECEC", "#10181A")}  # on low and on high shares
 _CONTRAST_THRESHOLDS: Final = {False: 0.75, True: 0.55}  # the share from which on a cell has the second text color
+_MIN_NAME_PX: Final = 62  # a narrower cell has only the sign of its label above it, since names would overlap
+_NAME_LINE_PX: Final = 20  # room for the second line above the cells
 
 
 class HeatmapField(NamedTuple):
@@ -53,7 +55,7 @@ def plot_heatmap(
     x = alt.X(
         f"{x_field.column}:N",
         sort=list(dict.fromkeys(table[x_field.column])),
-        axis=_make_axis(x_field, orient="top", labelAngle=-40),
+        axis=_make_upright_axis(x_field, len(set(table[x_field.column]))),
     )
     y = alt.Y(f"{y_field.column}:N", sort=list(dict.fromkeys(table[y_field.column])), axis=_make_axis(y_field))
     base = alt.Chart(rows).encode(x=x, y=y, tooltip=tooltips)
@@ -69,6 +71,19 @@ def plot_heatmap(
         text=alt.Text("count:Q"), color=alt.Color("text_color:N", scale=None)
     )
     return alt.LayerChart(layer=[cells, counts]).resolve_scale(color="independent").configure_view(stroke=None)
+
+
+def _make_upright_axis(field: HeatmapField, num_labels: int) -> alt.Axis:
+    """Return the axis above the cells: each sign stands upright, since turned ones look like others, above its name."""
+    sign, name = "split(datum.label, ' ')[0]", "slice(datum.label, indexof(datum.label, ' ') + 1)"
+    return _make_axis(
+        field,
+        orient="top",
+        labelAngle=0,
+        labelOverlap=False,
+        labelPadding=_NAME_LINE_PX,
+        labelExpr=f"[{sign}, width < {_MIN_NAME_PX * num_labels} ? '' : {name}]",
+    )
 
 
 def _make_axis(field: HeatmapField, **options: Any) -> alt.Axis:

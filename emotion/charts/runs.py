@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import cycle
 from typing import Final
 
 import altair as alt
@@ -32,13 +34,16 @@ _RUN_LEGEND_COLUMNS: Final = 2  # names of runs are long
 _IDEAL_COLOR: Final = "#8A8A8A"
 
 
-def plot_run_curves(table: pd.DataFrame, *, as_percent: bool, log_scale: bool = False) -> alt.LayerChart:
+def plot_run_curves(
+    table: pd.DataFrame, colors: Mapping[str, str], *, as_percent: bool, log_scale: bool = False
+) -> alt.LayerChart:
     """Plot runs over each other: solid lines for validation, dashed ones for training, rings at the best epochs.
 
     A click in the legend shows one run alone, clicks with Shift several.
 
     Args:
         table: As from `training.tables.curves_table`.
+        colors: The color of each run.
         as_percent: Whether values, 0 to 1, are shown in percent.
         log_scale: Whether the vertical axis is logarithmic.
     """
@@ -55,7 +60,7 @@ def plot_run_curves(table: pd.DataFrame, *, as_percent: bool, log_scale: bool = 
             scale=alt.Scale(zero=False, type="log" if log_scale else "linear"),
             axis=alt.Axis(title=None, format="%" if as_percent else "~g", tickCount=6),
         ),
-        color=_make_run_color(runs),
+        color=_make_run_color(runs, colors),
         opacity=alt.condition(selected, alt.value(1), alt.value(0.08)),
     )
     dashes = alt.Scale(domain=[_("validation"), _("training")], range=[[1, 0], [5, 4]])
@@ -79,7 +84,7 @@ def plot_run_curves(table: pd.DataFrame, *, as_percent: bool, log_scale: bool = 
     return apply_layout(layers, height=330 + legend_height(len(runs), _RUN_LEGEND_COLUMNS))
 
 
-def _make_run_color(runs: list[str]) -> alt.Color:
+def _make_run_color(runs: list[str], colors: Mapping[str, str]) -> alt.Color:
     legend = alt.Legend(
         title=None,
         orient="bottom",
@@ -91,7 +96,7 @@ def _make_run_color(runs: list[str]) -> alt.Color:
         symbolStrokeWidth=3,
         symbolOpacity=1,
     )
-    return alt.Color("run:N", scale=alt.Scale(domain=runs, range=SERIES_COLORS), legend=legend)
+    return alt.Color("run:N", scale=alt.Scale(domain=runs, range=[colors[run] for run in runs]), legend=legend)
 
 
 def plot_confusion_matrix(table: pd.DataFrame, *, dark: bool = False) -> alt.LayerChart:
@@ -228,14 +233,16 @@ def plot_coverage(table: pd.DataFrame, threshold: float) -> alt.LayerChart:
     return apply_layout(alt.LayerChart(layer=[threshold_line, lines]), height=290)
 
 
-def plot_robustness(table: pd.DataFrame, unit: str) -> alt.Chart:
+def plot_robustness(table: pd.DataFrame, unit: str, colors: Mapping[str, str] | None = None) -> alt.Chart:
     """Plot the accuracy of runs by severity of one corruption.
 
     Args:
         table: Rows of one corruption, as from `training.prediction_tables.robustness_table`.
         unit: Unit of the severity in the language of the page.
+        colors: The color of each run; None for those of the series in their order.
     """
     runs = list(dict.fromkeys(table["run"]))
+    colors = colors or dict(zip(runs, cycle(SERIES_COLORS), strict=False))
     chart = (
         alt.Chart(table.assign(text=[format_percent(v) for v in table["accuracy"]]))
         .mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=40), clip=True)
@@ -244,7 +251,7 @@ def plot_robustness(table: pd.DataFrame, unit: str) -> alt.Chart:
                 "severity:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title=unit or None, grid=False, tickCount=6)
             ),
             y=alt.Y("accuracy:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(title=None, format="%", tickCount=3)),
-            color=_make_run_color(runs),
+            color=_make_run_color(runs, colors),
             tooltip=[
                 alt.Tooltip("run:N", title=_("run")),
                 alt.Tooltip("severity:Q", title=unit or _("severity")),

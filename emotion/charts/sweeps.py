@@ -1,7 +1,8 @@
-"""Charts of sweeps: settings against accuracy, the best trial so far, and the importance of settings."""
+"""Charts of sweeps and runs: settings against accuracy, the best trial so far, and the importance of settings."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import altair as alt
@@ -31,6 +32,7 @@ _LINE_PX: Final = 1.5
 _HOVERED_LINE_PX: Final = 4
 _TITLE_PADDING_PX: Final = 22  # room for the second line of a title above its axis
 _COORDINATES_PX: Final = 380
+_POSITIONS: Final = alt.Scale(domain=[-0.05, 1.05], nice=False)
 
 
 def plot_parallel_coordinates(trials: pd.DataFrame, ends: pd.DataFrame) -> alt.LayerChart:
@@ -40,10 +42,7 @@ def plot_parallel_coordinates(trials: pd.DataFrame, ends: pd.DataFrame) -> alt.L
         trials: As from `training.sweep.tables.coordinates_table`.
         ends: As from `training.sweep.tables.axis_ends_table`.
     """
-    axes = list(dict.fromkeys(ends["axis"]))
-    x = alt.X("axis:N", sort=axes, scale=alt.Scale(padding=0.5), axis=_make_settings_axis())
-    y_scale = alt.Scale(domain=[-0.05, 1.05], nice=False)
-    y = alt.Y("position:Q", scale=y_scale, axis=None)
+    x, y = _encode_position(ends)
     trials = trials.assign(title=[_(state) for state in trials["state"]])
     states = _filter_states(trials)
     legend = make_series_legend("bottom", symbolType="stroke", symbolStrokeWidth=3)
@@ -63,11 +62,53 @@ def plot_parallel_coordinates(trials: pd.DataFrame, ends: pd.DataFrame) -> alt.L
         alt.Tooltip("value:N", title=_("value")),
     ]
     points = base.mark_point(filled=True, size=70, opacity=1).encode(tooltip=tooltips).add_params(hovered)
+    return _add_axes([lines, best, points], ends)
+
+
+def plot_run_coordinates(table: pd.DataFrame, ends: pd.DataFrame, colors: Mapping[str, str]) -> alt.LayerChart:
+    """Plot a line for each run across the axes of its settings and its accuracy.
+
+    Args:
+        table: Points as from `training.finished_runs.coordinates.make_coordinates`.
+        ends: Ends as from there.
+        colors: The color of each run.
+    """
+    x, y = _encode_position(ends)
+    runs = list(dict.fromkeys(table["run"]))
+    legend = make_series_legend("bottom", columns=2, labelLimit=220, symbolType="stroke", symbolStrokeWidth=3)
+    hovered = alt.selection_point(fields=["run"], on="pointerover", empty=False)
+    color = alt.Color("run:N", scale=alt.Scale(domain=runs, range=[colors[run] for run in runs]), legend=legend)
+    base = alt.Chart(table).encode(x=x, y=y, detail="run:N", color=color)
+    lines = base.mark_line().encode(
+        strokeWidth=alt.condition(hovered, alt.value(_HOVERED_LINE_PX), alt.value(_LINE_PX))
+    )
+    tooltips = [
+        alt.Tooltip("run:N", title=_("run")),
+        alt.Tooltip("axis:N", title=_("setting")),
+        alt.Tooltip("value:N", title=_("value")),
+    ]
+    points = base.mark_point(filled=True, size=70, opacity=1).encode(tooltip=tooltips).add_params(hovered)
+    return _add_axes([lines, points], ends)
+
+
+def _encode_position(ends: pd.DataFrame) -> tuple[alt.X, alt.Y]:
+    """Return the encodings of the fields `axis` and `position`."""
+    axes = list(dict.fromkeys(ends["axis"]))
+    return (
+        alt.X("axis:N", sort=axes, scale=alt.Scale(padding=0.5), axis=_make_settings_axis()),
+        alt.Y("position:Q", scale=_POSITIONS, axis=None),
+    )
+
+
+def _add_axes(layers: list[alt.Chart], ends: pd.DataFrame) -> alt.LayerChart:
+    """Return a chart of layers in front of vertical axes, with the values at their ends."""
+    x, y = _encode_position(ends)
+    axes = list(dict.fromkeys(ends["axis"]))
     rules = alt.Chart(pd.DataFrame({"axis": axes, "low": 0.0, "high": 1.0})).mark_rule(color=REFERENCE_COLOR)
-    rules = rules.encode(x=x, y=alt.Y("low:Q", scale=y_scale, axis=None), y2="high:Q")
+    rules = rules.encode(x=x, y=alt.Y("low:Q", scale=_POSITIONS, axis=None), y2="high:Q")
     texts = alt.Chart(ends).mark_text(align="left", dx=8, fontSize=LABEL_FONT_PX, color=REFERENCE_COLOR)
-    layers = [rules, lines, best, points, texts.encode(x=x, y=y, text="value:N")]
-    return apply_layout(alt.LayerChart(layer=layers), height=_COORDINATES_PX)
+    texts = texts.encode(x=x, y=y, text="value:N")
+    return apply_layout(alt.LayerChart(layer=[rules, *layers, texts]), height=_COORDINATES_PX)
 
 
 def _make_settings_axis() -> alt.Axis:

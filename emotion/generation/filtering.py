@@ -24,6 +24,7 @@ MIN_PROB: Final = 0.7
 PROVENANCE_FILE: Final = "synthetic_faces.json"
 _MAX_DRAWS_PER_FACE: Final = 20  # an expression that fewer faces pass is not worth the time
 _BATCH_SIZE: Final = 64
+_NUM_CONFUSION_SEEDS: Final = 96  # people among whom a confused face is looked for
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class FaceFilter:
             raise EmotionError(
                 f"The classifier {self.classifier.bundle.name} has no label {expression!r}; choose another one."
             )
-        predictions = _predict(self.classifier, head, faces)
+        predictions = predict_faces(self.classifier, head, faces)
         return np.array([prediction.scores[expression] for prediction in predictions])
 
 
@@ -54,6 +55,14 @@ class AcceptedFaces(NamedTuple):
     faces: FaceImages
     seeds: tuple[int, ...]
     num_drawn: int
+
+
+class ConfusedFace(NamedTuple):
+    """A face, gray uint8 (size, size), its seed, and the probability of the label that was not requested."""
+
+    face: NDArray[np.uint8]
+    seed: int
+    probability: float
 
 
 class AddedFaces(TypedDict):
@@ -110,7 +119,8 @@ def sample_accepted(
     return AcceptedFaces(np.stack(faces) if faces else empty, tuple(seeds), num_drawn)
 
 
-def _predict(classifier: ExpressionClassifier, head: str, faces: FaceImages) -> Sequence[Prediction]:
+def predict_faces(classifier: ExpressionClassifier, head: str, faces: FaceImages) -> Sequence[Prediction]:
+    """Return the predictions of a head for gray faces, uint8 (n, size, size), in the size of the classifier's input."""
     size = classifier.input_size
     crops = np.stack([cv2.resize(face, (size, size), interpolation=cv2.INTER_AREA) for face in faces])
     return classifier.predict(crops.astype(np.uint8), head)
@@ -133,9 +143,39 @@ def best_seeds(
     head_of = {label: name for name, head in reversed(classifier.bundle.heads.items()) for label in head.labels}
     for label in filter(head_of.get, sampler.labels):
         faces = sampler.sample(range(num_candidates), label, truncation)
-        predictions = _predict(classifier, head_of[label], faces)
+        predictions = predict_faces(classifier, head_of[label], faces)
         worst = np.minimum(worst, [prediction.scores[label] * prediction.face_prob for prediction in predictions])
     return tuple(int(seed) for seed in np.argsort(-worst, kind="stable")[:num_seeds])
+
+
+def find_confused_faces(
+    sampler: Sampler,
+    classifier: ExpressionClassifier,
+    pairs: Sequence[tuple[str, str]],
+    num_seeds: int = _NUM_CONFUSION_SEEDS,
+) -> dict[tuple[str, str], ConfusedFace]:
+    """Find a face for each pair of a requested and a predicted label.
+
+    Args:
+        sampler: The generator.
+        classifier: The classifier, whose default head predicts.
+        pairs: Pairs of the requested and the predicted label.
+        num_seeds: How many people are tried, from seed 0 on.
+
+    Returns:
+        For each pair, where one is predicted so, the face with the highest probability of the predicted label times
+        that of a face.
+    """
+    found = dict[tuple[str, str], ConfusedFace]()
+    for label in dict.fromkeys(label for label, _ in pairs if label in sampler.labels):
+        faces = sampler.sample(range(num_seeds), label)
+        predictions = predict_faces(classifier, classifier.bundle.default_head, faces)
+        for predicted in [other for requested, other in pairs if requested == label]:
+            scores = [p.scores[predicted] * p.face_prob if p.scores.label == predicted else 0.0 for p in predictions]
+            seed = int(np.argmax(scores))
+            if scores[seed] > 0:
+                found[label, predicted] = ConfusedFace(faces[seed], seed, predictions[seed].scores[predicted])
+    return found
 
 
 def add_to_dataset(

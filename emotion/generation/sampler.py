@@ -150,6 +150,14 @@ class Sampler:
         weights = np.stack(columns, axis=1).astype(np.float32)
         return FaceStrip(self.generate([self.latent_for(seed, truncation)] * len(weights), list(weights)), weights)
 
+    def blend(
+        self, seed: int, labels: tuple[str, str], fractions: Sequence[float], truncation: float | None = None
+    ) -> FaceStrip:
+        """Return faces of one seed from the first to the second of two expressions, for each of `fractions`, 0 to 1."""
+        start, end = map(self.encode_expression, labels)
+        weights = np.stack([(1 - fraction) * start + fraction * end for fraction in fractions]).astype(np.float32)
+        return FaceStrip(self.generate([self.latent_for(seed, truncation)] * len(weights), list(weights)), weights)
+
     def walk(
         self, start_seed: int, end_seed: int, expression: str, num_faces: int = 16, truncation: float | None = None
     ) -> FaceStrip:

@@ -20,6 +20,7 @@ from emotion.jobs.reporter import JobReporter
 from emotion.jobs.result_manifest import CLASSIFIER, ResultManifest
 from emotion.storage import require_free_space, write_json
 from emotion.training.classifier.config import TrainingPlan
+from emotion.training.finished_runs.evaluation import stop_evaluation
 from emotion.training.run_listing import DISMISSED_FILE, WAITING_MESSAGE, RunSummary, load_run, read_start_time
 from emotion.training.runs.folder import CHECKPOINT_FILE, CONFIG_FILE, RUNS_FOLDER, SWEEP_FILE, write_config
 from emotion.training.runs.step_monitor import FINISH_FILE, PAUSE_FILE, clear_requests
@@ -215,6 +216,7 @@ def delete_run(folder: Path, runs_folder: Path = RUNS_FOLDER) -> None:
             )
         )
     Job(folder).stop(_STOP_TIMEOUT_SECONDS)
+    stop_evaluation(folder)
     try:
         shutil.rmtree(folder)
     except OSError as error:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -38,6 +39,39 @@ def confusion_table(matrix: NDArray, class_names: Sequence[str]) -> pd.DataFrame
         for column, predicted in enumerate(class_names)
     ]
     return pd.DataFrame(table_rows, columns=["true", "predicted", "count", "share", "row", "column"])
+
+
+class Confusion(NamedTuple):
+    """A mistake: of `num_faces` faces with the label, `num_predicted` were predicted as another one."""
+
+    label: str
+    predicted: str
+    num_predicted: int
+    num_faces: int
+
+
+def list_confusions(scores: Mapping[str, Any], num_confusions: int) -> list[Confusion]:
+    """List the most frequent mistakes of a classifier.
+
+    Args:
+        scores: Scores of a head in a report, with `per_class` and `confusion`.
+        num_confusions: How many are listed at most.
+
+    Returns:
+        The mistakes by falling count; none where the scores lack a valid confusion matrix.
+    """
+    names, matrix = list(scores.get("per_class") or ()), scores.get("confusion")
+    try:
+        counts = np.array(matrix, np.int64).reshape(len(names), len(names))
+    except (TypeError, ValueError, OverflowError):
+        return []
+    confusions = [
+        Confusion(label, predicted, int(counts[i, j]), int(counts[i].sum()))
+        for i, label in enumerate(names)
+        for j, predicted in enumerate(names)
+        if i != j and counts[i, j] > 0
+    ]
+    return sorted(confusions, key=lambda confusion: -confusion.num_predicted)[:num_confusions]
 
 
 def class_metrics_table(per_class: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

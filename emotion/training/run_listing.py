@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from emotion.errors import EmotionError
+from emotion.formatting import format_name
 from emotion.jobs import job as jobs
 from emotion.jobs.job import JOB_FILE, Job
 from emotion.model_store.card import CARD_FILE
 from emotion.model_store.store import BUILTIN_MODELS, get_model_folders
 from emotion.storage import read_json, read_json_or_empty
 from emotion.training.classifier.networks.zoo import list_architectures
+from emotion.training.runs.annotations import MAX_NAME_LENGTH, read_annotations
 from emotion.training.runs.folder import (
     CONFIG_FILE,
     HISTORY_FILE,
@@ -47,7 +49,7 @@ class RunSummary:
     """A run at one moment. `best_accuracy` is 0 to 1 on the validation split, `epochs` the planned number or 0."""
 
     folder: Path
-    name: str  # as it was entered
+    name: str  # as it was entered, at the start or later
     network: str  # "" where it is unknown
     kind: str  # one of `MODEL_KINDS`, or "" where it is unknown
     state: RunState
@@ -66,6 +68,8 @@ class RunSummary:
     source_run: str = ""  # the run that a copied model comes from
     is_damaged: bool = False  # whether a file of it cannot be used; `error` names it
     installed_models: tuple[Path, ...] = ()  # folders of the models that are copies of this run
+    note: str = ""
+    tags: tuple[str, ...] = ()
 
     def load_history(self) -> list[dict[str, str]]:
         """Return the rows of history.csv."""
@@ -152,15 +156,17 @@ def load_run(folder: Path, *, is_builtin: bool = False) -> RunSummary | None:
     config = RecordFile(folder / CONFIG_FILE, RunConfig)
     card = RecordFile(folder / CARD_FILE, RunCard)
     report = RecordFile(folder / REPORT_FILE, RunReport)
+    annotations = read_annotations(folder)
     history = read_history(folder)
     job = Job(folder.resolve())
     status = job.read_state() if files & {"state.json", "job.json"} and not is_builtin else None
     best_epoch, best_accuracy = _find_best_epoch(history)
     state = _get_run_state(folder, status, CARD_FILE in files)
     damage = next(filter(None, (config.damage, card.damage, report.damage)), None)
+    written = annotations.record
     return RunSummary(
         folder=folder,
-        name=job.label,
+        name=format_name(written.name, MAX_NAME_LENGTH) or job.label,
         network=config.record.network or card.record.network or "",
         kind=card.record.kind or config.record.kind or "",
         state=state if damage is None or (status and status.is_running) else "damaged",
@@ -172,13 +178,15 @@ def load_run(folder: Path, *, is_builtin: bool = False) -> RunSummary | None:
         is_builtin=is_builtin,
         config=config.values,
         status_text=status.message if status else "",
-        error=damage or (status.error if status else None),
+        error=damage or (status.error if status else None) or annotations.damage or None,
         seconds_left=status.seconds_left if status else None,
         created=_get_created_time(job, card.record),
         # Some are shipped without their weights.
         has_model=CARD_FILE in files and not card.damage and os.path.isfile(folder / "model.onnx"),
         source_run=card.record.source_run or "",
         is_damaged=damage is not None,
+        note=written.note,
+        tags=tuple(written.tags),
     )
 
 
@@ -233,6 +241,8 @@ def to_json(run: RunSummary) -> str:
         "error",
         "seconds_left",
         "has_model",
+        "note",
+        "tags",
     )
     return json.dumps({"folder": str(run.folder), **{name: getattr(run, name) for name in names}})
 

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import PurePath, PureWindowsPath
 from typing import Any, Final, Literal
 
 import pandas as pd
@@ -65,20 +66,23 @@ def runs_table(runs: Mapping[str, RunSummary], current_run: str = "") -> pd.Data
     """Return a row for each run, in the given order.
 
     Columns: `in_use` (a star), `run`, `accuracy` (0 to 1, of the best epoch on the validation split, NaN unknown;
-    third, since a narrow screen shows only the first ones), `network`, `labels`, `best_epoch`, `epochs`, `state`,
-    `train_minutes`, `created` (a date)."""
+    third, since a narrow screen shows only the first ones), `data`, `labels`, `network`, `epochs`, `state`, `created`
+    (a date), `best_epoch`, `train_minutes`, `tags` (a list), `note`."""
     lines = [
         (
             "★" if name == current_run else "",
             name,
             math.nan if run.best_accuracy is None else run.best_accuracy,
-            run.network or run.kind or "unknown",
+            get_data_name(run.config),
             describe_labels(run.config),
-            run.best_epoch,
+            run.network or run.kind or "unknown",
             format_epochs(run),
             run.state,
-            round(run.train_minutes),
             datetime.fromtimestamp(run.created, UTC).date() if run.created else None,
+            run.best_epoch,
+            round(run.train_minutes),
+            list(run.tags),
+            run.note,
         )
         for name, run in runs.items()
     ]
@@ -86,13 +90,16 @@ def runs_table(runs: Mapping[str, RunSummary], current_run: str = "") -> pd.Data
         "in_use",
         "run",
         "accuracy",
-        "network",
+        "data",
         "labels",
-        "best_epoch",
+        "network",
         "epochs",
         "state",
-        "train_minutes",
         "created",
+        "best_epoch",
+        "train_minutes",
+        "tags",
+        "note",
     ]
     return pd.DataFrame(lines, columns=columns).astype({"best_epoch": "Int64"})
 
@@ -106,6 +113,15 @@ def format_epochs(run: RunSummary) -> str:
 def describe_state(state: RunState) -> str:
     """Return the state of a run in the language of the page."""
     return _(_STATE_TITLES[state])
+
+
+def get_data_name(config: Mapping[str, Any]) -> str:
+    """Return the name of the data set of a run without its folder and suffix, "" where it is unknown."""
+    source = config.get("source") or config.get("data")
+    if not isinstance(source, str):
+        return ""
+    name = PureWindowsPath(source).name  # separates folders by both kinds of slashes
+    return PurePath(name).stem if PurePath(name).suffix in (".npz", ".csv") else name
 
 
 def describe_labels(config: Mapping[str, Any]) -> str:
@@ -233,7 +249,7 @@ def detect_overfitting(history: Rows, epochs: int) -> str | None:
 def format_settings(config: Mapping[str, Any]) -> dict[str, str]:
     """Return the settings of a training in words, nested ones with the name of their group."""
     formatted: dict[str, str] = {}
-    for name, value in config.items():
+    for name, value in remove_folders(config).items():
         words = name.replace("_", " ")
         if name in _NON_SETTING_KEYS:
             continue
@@ -242,6 +258,17 @@ def format_settings(config: Mapping[str, Any]) -> dict[str, str]:
         else:
             formatted[words] = _format_value(value)
     return formatted
+
+
+def remove_folders(value: Any) -> Any:
+    """Return a setting, or settings in mappings and lists, with only the names of files that have absolute paths."""
+    if isinstance(value, Mapping):
+        return {name: remove_folders(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [remove_folders(inner) for inner in value]
+    if isinstance(value, str) and (PurePath(value).is_absolute() or PureWindowsPath(value).is_absolute()):
+        return PureWindowsPath(value).name  # separates folders by both kinds of slashes
+    return value
 
 
 def _format_value(value: Any) -> str:

@@ -15,6 +15,7 @@ HISTORY = [
     for i, v in enumerate([0.3, 0.5, 0.4], 1)
 ]
 NAMES = ["happy", "sad"]
+COLORS = {"a": "#111111", "b": "#222222"}
 
 
 def chart_rows(chart: Any) -> list[dict[str, Any]]:
@@ -50,8 +51,8 @@ def test_the_best_epoch_has_a_ring() -> None:
 
 def test_each_run_has_a_color_and_tooltips_have_unsmoothed_values() -> None:
     table = tables.curves_table({"a": HISTORY, "b": HISTORY[:2]}, "accuracy", 0.9)
-    spec = charts.plot_run_curves(table, as_percent=True).to_dict()
-    assert spec["layer"][0]["encoding"]["color"]["scale"]["domain"] == ["a", "b"]
+    spec = charts.plot_run_curves(table, COLORS, as_percent=True).to_dict()
+    assert spec["layer"][0]["encoding"]["color"]["scale"] == {"domain": ["a", "b"], "range": ["#111111", "#222222"]}
     assert spec["layer"][0]["encoding"]["y"]["scale"]["type"] == "linear"
     (rows,) = spec["datasets"].values()
     assert {row["text"] for row in rows if row["best"]} == {"50%"}
@@ -59,9 +60,22 @@ def test_each_run_has_a_color_and_tooltips_have_unsmoothed_values() -> None:
 
 def test_the_axis_of_a_loss_can_be_logarithmic() -> None:
     spec = charts.plot_run_curves(
-        tables.curves_table({"a": HISTORY}, "loss"), as_percent=False, log_scale=True
+        tables.curves_table({"a": HISTORY}, "loss"), COLORS, as_percent=False, log_scale=True
     ).to_dict()
     assert spec["layer"][0]["encoding"]["y"]["scale"]["type"] == "log"
+
+
+def test_a_run_keeps_its_color_when_another_one_is_drawn_before_it() -> None:
+    for histories in ({"b": HISTORY}, {"a": HISTORY, "b": HISTORY}):
+        spec = charts.plot_run_curves(tables.curves_table(histories, "accuracy"), COLORS, as_percent=True).to_dict()
+        scale = spec["layer"][0]["encoding"]["color"]["scale"]
+        assert dict(zip(scale["domain"], scale["range"], strict=True))["b"] == "#222222"
+
+
+def test_the_signs_above_a_matrix_are_upright() -> None:
+    table = prediction_tables.confusion_table(np.array([[90, 10], [50, 50]]), NAMES)
+    axis = charts.plot_confusion_matrix(table).to_dict()["layer"][0]["encoding"]["x"]["axis"]
+    assert axis["labelAngle"] == 0
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -104,7 +118,7 @@ def make_class_metrics() -> pd.DataFrame:
 CHARTS = {
     "curve": lambda: plot_curve(HISTORY),
     "rate": lambda: charts.plot_learning_rate(tables.step_curves_table(HISTORY, [], "learning_rate")),
-    "runs": lambda: charts.plot_run_curves(tables.curves_table({"a": HISTORY}, "accuracy"), as_percent=True),
+    "runs": lambda: charts.plot_run_curves(tables.curves_table({"a": HISTORY}, "accuracy"), COLORS, as_percent=True),
     "matrix": lambda: charts.plot_confusion_matrix(prediction_tables.confusion_table(np.eye(2), NAMES)),
     "class metrics": lambda: charts.plot_class_metrics(make_class_metrics()),
     "reliability": lambda: charts.plot_reliability_diagram(
@@ -123,7 +137,7 @@ CHARTS = {
 EMPTY_CHARTS = {
     "curve": lambda: plot_curve([]),
     "rate": lambda: charts.plot_learning_rate(tables.step_curves_table([], [], "learning_rate")),
-    "runs": lambda: charts.plot_run_curves(tables.curves_table({}, "accuracy"), as_percent=True),
+    "runs": lambda: charts.plot_run_curves(tables.curves_table({}, "accuracy"), {}, as_percent=True),
     "matrix": lambda: charts.plot_confusion_matrix(prediction_tables.confusion_table(np.zeros((0, 0)), [])),
     "predictions": lambda: charts.plot_prediction_history(
         prediction_tables.epoch_probabilities_table(np.zeros((0, 2)), [], NAMES)

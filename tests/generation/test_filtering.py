@@ -12,7 +12,7 @@ import pytest
 from emotion.cli.main import main
 from emotion.datasets.readers.loaders import load_dataset
 from emotion.errors import DataError, EmotionError
-from emotion.generation.filtering import FaceFilter, add_to_dataset, best_seeds, sample_accepted
+from emotion.generation.filtering import FaceFilter, add_to_dataset, best_seeds, find_confused_faces, sample_accepted
 from emotion.generation.sampler import Sampler
 from emotion.model_store.store import ModelBundle, open_model
 from emotion.recognition.classification import ExpressionClassifier
@@ -152,3 +152,14 @@ def test_the_command_adds_faces_to_a_data_set(
     assert "a data set has the faces of the generator" in capsys.readouterr().err
     assert main(["generator", "sample", "--model", str(generator_folder)]) == 1
     assert "give --out DIR, or --add-to-dataset FOLDER" in capsys.readouterr().err
+
+
+def test_a_confused_face_is_predicted_as_the_other_label(sampler: Sampler, classifier: ExpressionClassifier) -> None:
+    pairs = [(label, other) for label in sampler.labels for other in sampler.labels if other != label]
+    found = find_confused_faces(sampler, classifier, [*pairs, ("bored", "sad")], num_seeds=8)
+    assert found, "some faces of an untrained generator are confused"
+    for (label, predicted), example in found.items():
+        np.testing.assert_array_equal(example.face, sampler.sample([example.seed], label)[0])
+        (prediction,) = classifier.predict(example.face[None], classifier.bundle.default_head)
+        assert prediction.scores.label == predicted
+        assert prediction.scores[predicted] == pytest.approx(example.probability, abs=1e-5)

@@ -153,6 +153,15 @@ def test_a_morph_passes_every_expression(sampler: Sampler) -> None:
     assert len({face.tobytes() for face in strip.faces}) == 25
 
 
+def test_a_blend_leads_from_one_expression_to_the_other(sampler: Sampler) -> None:
+    strip = sampler.blend(7, ("sad", "happy"), (0, 0.25, 1))
+    np.testing.assert_array_equal(strip.faces[0], sampler.sample([7], "sad")[0])
+    np.testing.assert_array_equal(strip.faces[2], sampler.sample([7], "happy")[0])
+    columns = [sampler.labels.index(label) for label in ("sad", "happy")]
+    np.testing.assert_allclose(strip.weights[1, columns], [0.75, 0.25])
+    np.testing.assert_allclose(strip.weights.sum(1), 1)
+
+
 def test_a_walk_leads_from_one_seed_to_the_other(sampler: Sampler) -> None:
     strip = sampler.walk(1, 2, "sad", 5)
     assert strip.faces.shape == (5, 48, 48)

@@ -12,6 +12,8 @@ import pytest
 
 from emotion.expressions import FER2013_LABELS, FERPLUS_LABELS
 from emotion.training.metrics import accuracy_by_coverage, score_head, wilson_interval
+from emotion.training.prediction_tables import Confusion, list_confusions
+from tests.generation.making import write_generator
 
 pytestmark = pytest.mark.slow
 
@@ -58,6 +60,38 @@ def measured(models: Path) -> dict[str, Any]:
     return told
 
 
+def confusions(measured: dict[str, Any]) -> list[Confusion]:
+    return list_confusions(measured["test"]["as_displayed"], 10)
+
+
+def view(page: Any, name: str) -> Any:
+    """Go to another view of the page."""
+    page.app.button_group(key="card_view").set_value(name).run()
+    assert not page.app.exception
+    return page
+
+
+def test_typical_mistakes_are_shown_with_synthetic_faces(
+    measured: dict[str, Any], models: Path, open_page: Open
+) -> None:
+    write_generator(models / "waves")
+    page = view(open_page("model_card"), "Typical mistakes")
+    assert not page.app.error
+    assert page.app.image
+    assert "The faces are synthetic" in page.words
+    known = {f"{one.num_predicted} of {one.num_faces} {one.label} faces" for one in confusions(measured)}
+    shown = {caption.value.partition(",")[0] for caption in page.app.caption if " faces, " in caption.value}
+    assert shown & known
+
+
+def test_typical_mistakes_need_no_generator(measured: dict[str, Any], open_page: Open) -> None:
+    page = view(open_page("model_card"), "Typical mistakes")
+    first = confusions(measured)[0]
+    assert f"{first.num_predicted} of {first.num_faces} {first.label} faces" in page.words
+    assert not page.app.image
+    assert "synthetic" not in page.words
+
+
 def test_model_card_shows_accuracies_with_intervals(measured: dict[str, Any], open_page: Open) -> None:
     page = open_page("model_card")
     assert not page.app.error
@@ -69,6 +103,8 @@ def test_model_card_shows_accuracies_with_intervals(measured: dict[str, Any], op
     low, high = (f"{100 * end:.1f}" for end in test["accuracy_interval"])
     assert f"95% CI: {low} to {high}%" in page.words
     for words in (
+        "Model details",
+        "Intended use",
         "decisions about a person",
         "age, sex or skin color",
         "ten people each",
@@ -78,7 +114,7 @@ def test_model_card_shows_accuracies_with_intervals(measured: dict[str, Any], op
 
 
 def test_model_card_explains_the_unsure_threshold(measured: dict[str, Any], open_page: Open) -> None:
-    page = open_page("model_card")
+    page = view(open_page("model_card"), "Measurements")
     for wanted in (55, 80):
         page.app.slider(key="side_min_confidence").set_value(wanted).run()
         row = next(r for r in measured["test"]["as_displayed"]["coverage"] if r["threshold"] == wanted / 100)
@@ -94,7 +130,8 @@ def test_model_card_omits_missing_metrics(models: Path, open_page: Open) -> None
         assert not page.app.error
         assert not page.app.metric
         assert "Limits" in page.words
-        assert "By expression" not in page.words
+        assert "By expression" not in view(page, "Measurements").words
+        assert "were not measured" in view(page, "Typical mistakes").words
 
 
 def test_model_card_of_other_data_does_not_mention_fer(models: Path, open_page: Open) -> None:

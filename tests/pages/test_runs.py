@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from emotion.cli.main import main
 from emotion.datasets import catalog
 from emotion.model_store.store import list_models
 from emotion.training import manager
@@ -285,9 +286,9 @@ def test_run_downloads_have_the_expected_content(runs: Path, look: Any, saved: d
 # ------------------------------------------------------------------ what can be done
 
 
-def finished(models: Path, runs: Path, name: str = "mine") -> Path:
+def finished(models: Path, runs: Path, name: str = "mine", **options: Any) -> Path:
     """A run that is a model, too."""
-    run = make_run(runs / name, job="done")
+    run = make_run(runs / name, job="done", **options)
     for file in ("model.onnx", "card.json"):
         (run / file).write_bytes((models / "tiny" / file).read_bytes())
     return run
@@ -462,3 +463,71 @@ def test_untrusted_run_names_are_escaped(runs: Path, look: Any) -> None:
     page = look(run)
     assert page.app.subheader[0].value != hostile_name
     assert hostile_name in page.words
+
+
+# ------------------------------------------------------------------ names, notes and what is computed afterwards
+
+
+def test_a_renamed_run_has_its_note_and_tags_on_the_page(runs: Path, look: Any) -> None:
+    run = make_run(runs / "mine", job="done")
+    page = look(run)
+    page.app.text_input(key="runs_annotate_mine_name").set_value("The best")
+    page.app.multiselect(key="runs_annotate_mine_tags").set_value(["night"])
+    page.app.text_area(key="runs_annotate_mine_note").set_value("with less light")
+    page.app.button(key="runs_annotate_mine_save").click().run()
+    assert not page.app.exception
+    assert page.app.subheader[0].value == "The best"
+    assert "with less light" in page.words
+    (row,) = table(page).to_dict("records")[:1]
+    assert (row["run"], list(row["tags"]), row["note"]) == ("The best", ["night"], "with less light")
+
+
+def test_predictions_of_a_run_are_computed_by_a_job(
+    models: Path, runs: Path, look: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = write_data(tmp_path / "small.npz")
+    run = finished(models, runs, data=data, has_predictions=False, has_robustness=False)
+    page = look(run)
+    assert "Confusion" not in parts(page)
+    started: list[list[str]] = []
+    monkeypatch.setattr("emotion.jobs.job.start_job", lambda arguments, folder: started.append(arguments))
+    page.app.button(key="runs_compute_mine").click().run()
+    assert main(started[0]) == 0
+    page = look(run)
+    assert {"Confusion", "Robustness"} <= {*parts(page)}
+    assert "runs_compute_mine" not in {button.key for button in page.app.button}
+
+
+def test_a_run_without_its_data_set_says_why_nothing_is_computed(models: Path, runs: Path, look: Any) -> None:
+    page = look(finished(models, runs, data="gone.npz", has_predictions=False))
+    assert "Its predictions cannot be computed. Its data set gone.npz is not on this machine" in plain(page.words)
+    assert "runs_compute_mine" not in {button.key for button in page.app.button}
+
+
+# ------------------------------------------------------------------ what can be compared
+
+
+def test_only_comparable_runs_are_drawn_and_the_page_says_why(runs: Path, look: Any) -> None:
+    first = make_run(runs / "first", data="faces.npz", job="done")
+    second = make_run(runs / "second", data="faces.npz", job="done", batch_size=8)
+    other = make_run(runs / "other", data="/home/somebody/mine.npz", job="done")
+    page = look(first, other, second)
+    assert "Not comparable, so not drawn: other (other data: mine)." in plain(page.words)
+    assert "/home/somebody" not in page.words
+    page.app.button_group(key="runs_together").set_value("Settings").run()
+    assert not page.app.exception
+    assert charts(page) == 1
+    assert "Not comparable, so not drawn: other (other data: mine)." in plain(page.words)
+    assert set(table(page)["data"]) >= {"faces", "mine"}
+
+
+def test_the_table_shows_the_runs_with_the_chosen_data(runs: Path, look: Any) -> None:
+    for name, data in (("first", "faces.npz"), ("second", "faces.npz"), ("third", "mine.npz")):
+        make_run(runs / name, data=data, job="done")
+    page = look(runs / "first")
+    page.app.multiselect(key="runs_data").set_value(["mine"]).run()
+    assert list(table(page)["run"]) == ["third"]
+    assert page.app.subheader[0].value == "first", "the selected run stays"
+    page.app.multiselect(key="runs_data").set_value([]).run()
+    page.app.selectbox(key="runs_order").set_value("Data and labels").run()
+    assert list(table(page)["data"])[:3] == ["faces", "faces", "mine"]

@@ -53,6 +53,13 @@ def interpolate(face: np.ndarray) -> np.ndarray:
     return cv2.resize(face, (192, 192), interpolation=cv2.INTER_CUBIC)
 
 
+def research(page: Any) -> Any:
+    """Go to the second view of the page."""
+    page.app.button_group(key="gen_view").set_value("Research").run()
+    assert not page.app.exception
+    return page
+
+
 def strip_of(page: Any, name: str) -> list[str]:
     return [item["caption"] for item in page.shown(f"gen_sheet_{name}")["thumbnails"]]
 
@@ -70,7 +77,7 @@ def test_sheet_is_shown_on_the_first_visit(open_page: Open, generator: Path) -> 
     assert not page.app.error
     assert strip_of(page, "happy") == [str(seed) for seed in range(153, 161)]
     assert "Seed 153, happy" in page.words
-    assert "Requested" in page.words
+    assert "Predicted: " in page.words
 
 
 def test_equal_seeds_give_equal_bytes_everywhere(
@@ -141,6 +148,7 @@ def test_sixty_four_faces_are_shown(open_page: Open, generator: Path) -> None:
 
 def test_each_variation_of_a_face_is_shown(open_page: Open, generator: Path, saved: dict[str, Any]) -> None:
     page = open_page("synthetic_faces")
+    assert b"ftyp" in saved["morph-153.mp4"][:16]
     frames = Image.open(io.BytesIO(saved["morph-153.gif"])).n_frames
     assert frames == 2 * (6 * 6 + 1) - 2, "there and back"
     page.app.button_group(key="gen_way").set_value("To another person").run()
@@ -153,8 +161,41 @@ def test_each_variation_of_a_face_is_shown(open_page: Open, generator: Path, sav
     assert not page.app.exception
 
 
-def test_training_history_shows_the_samples_of_the_epoch(open_page: Open, generator: Path) -> None:
+def test_the_slider_leads_from_one_expression_to_the_other(
+    open_page: Open, generator: Path, saved: dict[str, Any]
+) -> None:
     page = open_page("synthetic_faces")
+    page.app.selectbox(key="gen_from_happy").set_value("sad")
+    page.app.slider(key="gen_expression_share").set_value(40).run()
+    (face,) = Sampler(open_model(generator)).blend(153, ("sad", "happy"), (0.4,)).faces
+    assert saved["sad-happy-40-153.png"] == encode_face_png(interpolate(face))
+    assert b"ftyp" in saved["sad-happy-153.mp4"][:16]
+
+
+def test_a_favorite_is_shown_again_saved_and_removed(open_page: Open, generator: Path, saved: dict[str, Any]) -> None:
+    page = open_page("synthetic_faces")
+    page.app.button(key="gen_favorite").click().run()
+    page.app.text_input(key="gen_seed").set_value("12").run()
+    strip = page.shown("gen_favorites_strip")["thumbnails"]
+    assert [item["caption"] for item in strip] == ["153\n● happy"]
+    with zipfile.ZipFile(io.BytesIO(saved["favorites.zip"])) as file:
+        assert file.namelist() == ["happy-153.png"]
+    page.app.text_input(key="gen_seed").set_value("153").run()
+    assert page.app.button(key="gen_favorite").label == "Remove favorite"
+    page.app.button(key="gen_favorite").click().run()
+    assert page.shown("gen_favorites_strip") is None
+
+
+def test_choices_survive_a_look_at_the_research(open_page: Open, generator: Path) -> None:
+    page = open_page("synthetic_faces")
+    page.app.text_input(key="gen_seed").set_value("12").run()
+    research(page)
+    page.app.button_group(key="gen_view").set_value("Faces").run()
+    assert strip_of(page, "happy")[0] == "12"
+
+
+def test_training_history_shows_the_samples_of_the_epoch(open_page: Open, generator: Path) -> None:
+    page = research(open_page("synthetic_faces"))
     assert "after epoch 5. Epoch 5 was kept." in page.words
     page.app.select_slider(key="gen_epoch").set_value(1).run()
     assert "after epoch 1. Epoch 5 was kept." in page.words
@@ -162,7 +203,7 @@ def test_training_history_shows_the_samples_of_the_epoch(open_page: Open, genera
 
 def test_generator_without_history_is_explained(open_page: Open, models: Path, runs: Path) -> None:
     write_generator(models / "waves")
-    page = open_page("synthetic_faces")
+    page = research(open_page("synthetic_faces"))
     assert "has no training history" in page.words
     assert "have not been measured yet" in page.words
     assert not page.app.exception
@@ -172,6 +213,7 @@ def test_one_of_several_generators_is_selected(open_page: Open, generator: Path,
     write_generator(runs / "mine")
     page = open_page("synthetic_faces")
     page.app.selectbox(key="gen_model").set_value("mine").run()
+    research(page)
     assert "has no training history" in page.words
 
 
@@ -195,10 +237,11 @@ def test_nearest_real_faces_are_shown_if_available(
         usage=np.array([0] * 12 + [1, 2], np.int8),
     )
     monkeypatch.setenv("EMOTION_DATA", str(tmp_path / "faces.npz"))
-    page = open_page("synthetic_faces")
+    page = open_page("synthetic_faces", state={"gen_pick": (153, "happy")})
+    research(page)
     assert "The nearest training faces" in page.words
-    captions = [caption for image in page.app.image for caption in image.captions]
-    assert captions[:2] == ["Seed 153", "● happy"], "the very same face is the nearest"
+    captions = [caption for image in page.app.image for caption in image.captions if caption]
+    assert captions[:1] == ["● happy"], "the very same face is the nearest"
 
 
 @pytest.mark.parametrize(
@@ -232,7 +275,7 @@ def test_metrics_and_study_are_shown(
         "num_held_out": 70,
     }
     (folder / "augmentation_study.json").write_text(json.dumps(summary))
-    page = open_page("synthetic_faces")
+    page = research(open_page("synthetic_faces"))
     assert (page.app.metric[0].label, page.app.metric[0].value) == (
         f"Predicted as requested by {classifier_name}",
         "81%",

@@ -215,3 +215,13 @@ def test_durations(seconds: float, text: str) -> None:
     assert formatting.format_duration(seconds) == text
     assert formatting.format_time_left(seconds) == f"about {text} left"
     assert formatting.format_time_left(None) == ""
+
+
+def test_the_most_frequent_mistakes_come_first() -> None:
+    scores = {"per_class": {"happy": {}, "sad": {}, "fear": {}}, "confusion": [[8, 1, 0], [5, 4, 3], [0, 0, 2]]}
+    assert prediction_tables.list_confusions(scores, 2) == [("sad", "happy", 5, 12), ("sad", "fear", 3, 12)]
+
+
+@pytest.mark.parametrize("matrix", [None, [[1, 2]], [["a", "b"], ["c", "d"]], {}, [[1, 2], [3]]])
+def test_scores_without_a_valid_matrix_have_no_mistakes(matrix: object) -> None:
+    assert prediction_tables.list_confusions({"per_class": {"happy": {}, "sad": {}}, "confusion": matrix}, 6) == []

@@ -16,16 +16,16 @@ _MAX_EPOCHS: Final = 10**7
 _MAX_MINUTES: Final = 1e9
 
 Text = Annotated[str, Field(max_length=1000)]
-Record = TypeVar("Record", bound="_Record")
+Record = TypeVar("Record", bound="RunRecord")
 
 
-class _Record(BaseModel):
+class RunRecord(BaseModel):
     """A file of which the declared fields are used; others are not looked at."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
 
-class RunConfig(_Record):
+class RunConfig(RunRecord):
     """What is used of config.json."""
 
     kind: Text | None = None
@@ -35,7 +35,7 @@ class RunConfig(_Record):
     label_names: list[Text] | None = None
 
 
-class RunCard(_Record):
+class RunCard(RunRecord):
     """What is used of card.json, beside a model that is opened."""
 
     kind: Text | None = None
@@ -45,7 +45,7 @@ class RunCard(_Record):
     files: dict[str, dict[str, Any]] | None = None
 
 
-class RunReport(_Record):
+class RunReport(RunRecord):
     """What is used of report.json."""
 
     train_minutes: Annotated[FiniteFloat, Field(ge=0, le=_MAX_MINUTES)] | None = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import combinations
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -23,6 +22,7 @@ from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.cropping import crop_faces, to_gray
 from emotion.training.run_listing import RunSummary
 from emotion.training.runs.predictions import Predictions
+from emotion.training.tables import get_data_name
 from emotion.translation.messages import gettext as _
 from emotion.translation.messages import gettext_noop
 from emotion.ui import components, messages, session
@@ -43,18 +43,22 @@ state = st.session_state
 def show_disagreement(runs: RunsByName) -> None:
     """Compare two runs on the same faces: how often they agree, and which is right where they do not."""
     all_preds = {name: preds for name, run in runs.items() if (preds := _load_predictions(run)) is not None}
-    pairs = list(combinations(all_preds, 2))
-    if not pairs:
+    if len(all_preds) < 2:
         st.info(_("Choose two runs that saved their predictions, such as the shipped ones."), icon=":material/info:")
+        return
+    pairs = [
+        (one, other)
+        for one, other in combinations(all_preds, 2)
+        if _is_comparable((runs[one], all_preds[one]), (runs[other], all_preds[other]))
+    ]
+    if not pairs:
+        st.info(_("These runs have predictions for different faces and cannot be compared."), icon=":material/info:")
         return
     first_name, second_name = pairs[0]
     if len(pairs) > 1:
         first_name, second_name = st.selectbox(_("Runs to compare"), pairs, format_func=_format_pair, key="runs_pair")
     first, second = all_preds[first_name], all_preds[second_name]
     both = first.compare(second)
-    if not len(both.rows) or not _is_same_dataset((runs[first_name], first), (runs[second_name], second)):
-        st.info(_("These runs have predictions for different faces and cannot be compared."), icon=":material/info:")
-        return
     groups = {
         "first": both.only_first_correct,
         "second": both.only_other_correct,
@@ -92,16 +96,17 @@ def _format_pair(pair: tuple[str, str]) -> str:
     return _("{first} and {second}").format(first=pair[0], second=pair[1])
 
 
-def _is_same_dataset(*runs: tuple[RunSummary, Predictions]) -> bool:
-    """Check whether the rows of two runs belong to one data set.
+def _is_comparable(*runs: tuple[RunSummary, Predictions]) -> bool:
+    """Check whether two runs predicted the same faces of one data set.
 
     Its name must be the same and, unless one run learned the majority of the FER+ votes, the labels, too.
     """
     (first_run, first), (second_run, second) = runs
     configs = first_run.config, second_run.config
-    sources = {Path(str(config.get("source") or config.get("data", ""))).stem for config in configs}
+    sources = {get_data_name(config) for config in configs}
     is_vote_based = any(config.get("label_set") == "ferplus" for config in configs)
-    return len(sources) == 1 and (is_vote_based or not first.conflicts_with(second))
+    has_same_faces = np.isin(first.rows, second.rows).any()
+    return len(sources) == 1 and bool(has_same_faces) and (is_vote_based or not first.conflicts_with(second))
 
 
 def _load_predictions(run: RunSummary) -> Predictions | None:

@@ -20,7 +20,7 @@ from emotion.training.run_listing import RunSummary
 from emotion.training.runs.predictions import Predictions
 from emotion.translation.messages import gettext as _
 from emotion.ui import components, messages
-from emotion.ui.runs import run_table
+from emotion.ui.runs import annotations, run_table
 
 # Puts the settings of a run into the form of the Training page.
 FillForm = Callable[[TrainingPlan], None]
@@ -33,6 +33,8 @@ def show_actions(name: str, run: RunSummary, preds: Predictions | None, fill_for
     with st.container(horizontal=True):
         if not run.is_damaged:
             _show_uses(name, run, preds, fill_form)
+        if not run.is_builtin:
+            annotations.show_edit(run)
         if run.folder.parent == manager.RUNS_FOLDER:  # a trial is deleted with its sweep
             _show_delete(run)
     message = state.pop("runs_message", None)
@@ -143,7 +145,9 @@ def _show_downloads(name: str, run: RunSummary, preds: Predictions | None) -> No
     rows = run_table.load_history(run)
     history = pd.DataFrame([{name: float(cell or "nan") for name, cell in row.items()} for row in rows])
     show_download(_("Card (Markdown)"), lambda: tables.format_run_card(name, run, preds), suffix="-card.md")
-    show_download(_("Settings (JSON)"), json.dumps(dict(run.config), indent=2), suffix="-settings.json")
+    show_download(
+        _("Settings (JSON)"), json.dumps(tables.remove_folders(run.config), indent=2), suffix="-settings.json"
+    )
     if len(history):
         show_download(_("History (CSV)"), results_tables.to_csv(history), suffix="-history.csv")
 

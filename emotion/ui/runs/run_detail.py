@@ -22,8 +22,8 @@ from emotion.training.tables import CurveMetric
 from emotion.translation.messages import gettext as _
 from emotion.translation.messages import gettext_noop, ngettext
 from emotion.ui import components, messages, models
+from emotion.ui.runs import annotations, curves, end_to_end, evaluation, predictions, run_actions, run_table
 from emotion.ui.runs import detectors as training_detectors
-from emotion.ui.runs import end_to_end, predictions, run_actions, run_table
 from emotion.ui.runs.run_actions import FillForm
 from emotion.ui.runs.run_table import CURVE_TITLES
 from emotion.ui.runs.tracked_examples import show_tracked_examples
@@ -35,6 +35,7 @@ def show_run(name: str, run: RunSummary, fill_form: FillForm) -> None:
     """Show one run; `fill_form` repeats it."""
     st.subheader(messages.escape_markdown(name), anchor=False)
     st.caption(messages.escape_markdown(_format_summary(run)))
+    annotations.show_annotations(run)
     if run.is_active:
         st.info(_("It is running: the Training page shows its progress."), icon=":material/school:")
     if run.error:
@@ -57,13 +58,8 @@ def show_run(name: str, run: RunSummary, fill_form: FillForm) -> None:
         label_visibility="collapsed",
     )
     run_table.run_fragment(views[view or next(iter(views))])
-    if preds is None and run.kind == "classifier":
-        st.caption(
-            _(
-                "Its predictions were not saved; `emotion classifier evaluate RUN --data DATA "
-                "--save-predictions` writes them, for the confusion matrix, the mistakes and more."
-            )
-        )
+    if run.kind == "classifier" and (preds is None or not (run.folder / ROBUSTNESS_FILE).is_file()):
+        evaluation.show_evaluation(run)
 
 
 def _make_views(name: str, run: RunSummary, preds: Predictions | None) -> Mapping[str, Callable[[], object]]:
@@ -85,7 +81,7 @@ def _make_views(name: str, run: RunSummary, preds: Predictions | None) -> Mappin
     if isinstance(results, list) and results:
         views[gettext_noop("End-to-end accuracy")] = lambda: end_to_end.show_end_to_end(results)
     if (run.folder / ROBUSTNESS_FILE).is_file():
-        views[gettext_noop("Robustness")] = lambda: run_table.show_robustness({name: run})
+        views[gettext_noop("Robustness")] = lambda: curves.show_robustness({name: run})
     class_names = _get_class_names(run, preds)
     if (run.folder / EXAMPLES_FILE).is_file() and class_names:
         views[gettext_noop("Examples")] = lambda: show_tracked_examples(run.folder, class_names, key="runs_examples")

@@ -13,13 +13,13 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from emotion import charts
-from emotion.datasets.catalog import list_datasets
 from emotion.datasets.label_sets import get_label_set, map_labels
 from emotion.datasets.readers.loaders import load_dataset
 from emotion.errors import DataError, EmotionError
 from emotion.expressions import FERPLUS_LABELS, get_style, symbol_and_name, translate_label
 from emotion.recognition.anonymizer import pixelate_all
 from emotion.training import prediction_tables
+from emotion.training.finished_runs.evaluation import find_dataset
 from emotion.training.run_listing import RunSummary
 from emotion.training.runs.predictions import Predictions
 from emotion.translation.messages import gettext as _
@@ -44,7 +44,7 @@ class ValidationFaces:
 def load_validation_faces(run: RunSummary, preds: Predictions) -> ValidationFaces | str:
     """Load the faces of a run's predictions; return the reason as a sentence where they cannot be shown."""
     try:
-        path = _find_dataset_path(run)
+        path = find_dataset(run)
         mtime_ns = path.stat().st_mtime_ns
         return _load_validation_faces(
             str(path), mtime_ns, str(run.config.get("label_set", "own")), preds.rows.tobytes(), preds
@@ -54,21 +54,6 @@ def load_validation_faces(run: RunSummary, preds: Predictions) -> ValidationFace
         return text.format(reason=error.strerror)
     except EmotionError as error:
         return _("Its faces cannot be shown. {reason}").format(reason=error)
-
-
-def _find_dataset_path(run: RunSummary) -> Path:
-    """Find the data set of a run, by its path or else by its file name."""
-    source = run.config.get("data")
-    if not isinstance(source, str) or not source:
-        raise DataError(_("The configuration of the run names no data set."))
-    path = Path(source)
-    if path.exists():
-        return path
-    matches = [Path(info.path) for info in list_datasets().datasets if Path(info.path).name == path.name]
-    if not matches:
-        text = _("Its data set {name} is not on this machine, or not where it was.")
-        raise DataError(text.format(name=path.name))
-    return matches[0]
 
 
 @translate_spinner(st.cache_resource, gettext_noop("Reading the faces"), max_entries=4)

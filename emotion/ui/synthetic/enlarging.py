@@ -11,6 +11,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from emotion.errors import ModelError
+from emotion.generation.sampler import FaceImages
 from emotion.generation.upscaling.upscaler import Upscaler
 from emotion.model_store import store
 from emotion.model_store.card import CARD_FILE
@@ -43,5 +44,15 @@ def enlarge_face(face: NDArray[np.uint8]) -> NDArray[np.uint8]:
     upscaler = _get_upscaler()
     if upscaler is not None and face.shape == (upscaler.input_size, upscaler.input_size):
         return upscaler.enlarge(face[None])[0]
+    return interpolate_face(face)
+
+
+def interpolate_face(face: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a gray face, uint8 (size, size), enlarged without adding details."""
     size = (_INTERPOLATED_PX, _INTERPOLATED_PX)
     return np.asarray(cv2.resize(face, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def enlarge_faces(faces: FaceImages) -> FaceImages:
+    """Return gray faces, uint8 (n, size, size), in the size in which they are shown and saved."""
+    return np.stack([enlarge_face(face) for face in faces])

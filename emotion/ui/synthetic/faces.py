@@ -98,6 +98,13 @@ def morph(sampler: Sampler, seed: int, num_steps: int, truncation: float) -> Fac
     return _interpolate_faces(sampler.bundle.sha256, "morph", (seed, num_steps, truncation), sampler)
 
 
+def blend(
+    sampler: Sampler, seed: int, labels: tuple[str, str], fractions: tuple[float, ...], truncation: float
+) -> FaceStrip:
+    """Generate a person from one expression to another, see `Sampler.blend`."""
+    return _interpolate_faces(sampler.bundle.sha256, "blend", (seed, labels, fractions, truncation), sampler)
+
+
 def walk(sampler: Sampler, seeds: tuple[int, int], label: str, num_faces: int, truncation: float) -> FaceStrip:
     """Generate faces from one person to another, see `Sampler.walk`."""
     return _interpolate_faces(sampler.bundle.sha256, "walk", (*seeds, label, num_faces, truncation), sampler)

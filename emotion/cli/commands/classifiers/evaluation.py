@@ -78,7 +78,7 @@ def evaluate(options: EvaluateOptions) -> None:
         raise click.UsageError("Give --data for a data set, or --faces for a folder with labels.json.")
     from emotion.training.classifier.evaluation.scoring import evaluate_classifier
 
-    data = _load_data(options, options.data)
+    data = _load_data(options.model, options.data, options.ferplus_csv)
     if options.end_to_end:
         _evaluate_end_to_end(options, data)
         return
@@ -90,6 +90,25 @@ def evaluate(options: EvaluateOptions) -> None:
         save_robustness=options.robustness,
     )
     print_result(result, lambda: _format_scores(result), as_json=options.as_json)
+
+
+@click.command(cls=StudioCommand, hidden=True)
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="The data set of its training.")
+@ferplus_option
+def compute(folder: Path, data: Path, ferplus_csv: Path | None) -> None:
+    """Compute predictions and robustness of a run for the app, after the trainings before it."""
+    from emotion.jobs.reporter import job_context
+    from emotion.training.finished_runs.evaluation import COMPUTING_MESSAGE, EVALUATION_FOLDER
+    from emotion.training.manager import wait_for_slot
+
+    with job_context(folder / EVALUATION_FOLDER) as reporter, wait_for_slot(folder, reporter) as has_slot:
+        if has_slot:
+            reporter.progress(0, 0, COMPUTING_MESSAGE)
+            from emotion.training.classifier.evaluation.scoring import evaluate_classifier
+
+            dataset = _load_data(folder, data, ferplus_csv)
+            evaluate_classifier(folder, dataset, "validation", save_predictions=True, save_robustness=True)
 
 
 def _evaluate_faces(options: EvaluateOptions, folder: Path) -> None:
@@ -137,18 +156,18 @@ def _format_faces_score(title: str, score: LabeledFacesScore) -> str:
     return "\n".join(lines)
 
 
-def _load_data(options: EvaluateOptions, path: Path) -> Dataset:
+def _load_data(model: Path, path: Path, ferplus_csv: Path | None) -> Dataset:
     """Load the data set in the resolution of the network: a folder of images holds more than the default pixels."""
     from emotion.datasets.dataset import IMAGE_SIZE
     from emotion.datasets.readers.loaders import load_dataset
     from emotion.model_store.card import CARD_FILE
     from emotion.storage import read_json
 
-    model_input = (read_json(options.model / CARD_FILE) or {}).get("input")
+    model_input = (read_json(model / CARD_FILE) or {}).get("input")
     size = model_input.get("size") if isinstance(model_input, dict) else None
     if not isinstance(size, int) or not _MIN_INPUT_SIZE <= size <= _MAX_INPUT_SIZE:
         size = IMAGE_SIZE  # the card is validated later, with a better message
-    return load_dataset(path, options.ferplus_csv, size)
+    return load_dataset(path, ferplus_csv, size)
 
 
 def _evaluate_end_to_end(options: EvaluateOptions, data: Dataset) -> None:

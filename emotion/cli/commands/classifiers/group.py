@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emotion.cli.click_extensions import StudioGroup, ferplus_option, json_option, with_options
-from emotion.cli.commands.classifiers.evaluation import evaluate
+from emotion.cli.commands.classifiers.evaluation import compute, evaluate
 from emotion.cli.commands.classifiers.training import train
 from emotion.cli.output import print_result
 
@@ -24,6 +24,7 @@ def classifier() -> None:
 
 classifier.add_command(train)
 classifier.add_command(evaluate)
+classifier.add_command(compute)
 
 
 @classifier.command("list")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.datasets.label_sets import TaskDataset
+from emotion.faces import Scores
 from emotion.storage import read_json, write_json
 from emotion.training.runs.predictions import ROBUSTNESS_FILE
 from emotion.translation.messages import gettext_noop
@@ -19,6 +20,7 @@ FaceBatch = NDArray[np.uint8]
 
 # Enough for accuracies to about one percentage point, at one or two minutes for the slowest network.
 _MAX_FACES: Final = 1000
+_HARMLESS_SEVERITIES: Final = {"downscale": 48.0}  # of the other kinds 0
 
 
 class Corruption(NamedTuple):
@@ -121,6 +123,40 @@ def evaluate_robustness(
     result = {"split": split, "n": len(rows), "rows": result_rows}
     write_json(folder / ROBUSTNESS_FILE, result)
     return result
+
+
+class BreakingPoint(NamedTuple):
+    """The mildest corruption of a kind that changes the predicted label of a face."""
+
+    kind: str
+    severity: float
+    unit: str
+    face: NDArray[np.uint8]  # the corrupted face, gray (size, size)
+    label: str  # predicted for it
+    confidence: float
+
+
+def find_breaking_points(
+    face: NDArray[np.uint8], predict: Callable[[FaceBatch], Sequence[Scores]]
+) -> dict[str, BreakingPoint]:
+    """Find how much of each corruption changes the predicted label of a face.
+
+    Args:
+        face: A gray face uint8 (size, size).
+        predict: Maps gray faces uint8 (n, size, size) to the scores of each.
+
+    Returns:
+        The breaking point by kind, for the kinds that change the label.
+    """
+    corruptions = sorted(iter_corruptions(), key=lambda one: abs(one.severity - _HARMLESS_SEVERITIES.get(one.kind, 0)))
+    corrupted = np.stack([one.apply(face, np.random.default_rng(1)) for one in corruptions])
+    (clean,), predicted = predict(face[None]), predict(corrupted)
+    found = dict[str, BreakingPoint]()
+    for one, image, scores in zip(corruptions, corrupted, predicted, strict=True):
+        if scores.label != clean.label:
+            point = BreakingPoint(one.kind, one.severity, one.unit, image, scores.label, scores.confidence)
+            found.setdefault(one.kind, point)
+    return found
 
 
 def _score_predictions(predicted: NDArray[np.integer], labels: NDArray[np.integer]) -> dict[str, float]:

@@ -1,10 +1,8 @@
-"""The model card of the classifier in use: metrics, charts, training data and limitations."""
+"""What was measured of a classifier: accuracy, scores by expression, calibration, robustness."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
@@ -15,14 +13,13 @@ from emotion.errors import JobError
 from emotion.expressions import translate_label
 from emotion.formatting import format_list, format_percent
 from emotion.model_store.store import ModelBundle
-from emotion.results import serialization
 from emotion.storage import read_json
-from emotion.training import prediction_tables, tables
-from emotion.training.classifier.networks.zoo import list_architectures
+from emotion.training import prediction_tables
 from emotion.training.runs.predictions import ROBUSTNESS_FILE
 from emotion.translation.messages import gettext as _
 from emotion.translation.messages import gettext_noop
-from emotion.ui import components, messages
+from emotion.ui import components
+from emotion.ui.model_card.facts import format_source
 from emotion.ui.runs import run_table
 
 _RARE_FACES: Final = 100  # test faces below which figures are rough
@@ -44,7 +41,7 @@ def show_metrics(bundle: ModelBundle, report: Mapping[str, Any]) -> None:
         )
     if "accuracy" in test:
         text = _("{count:,} test faces of {source}, one label each.")
-        text = text.format(count=test["n"], source=_format_source(bundle.card.data.get("source", _("its data"))))
+        text = text.format(count=test["n"], source=format_source(bundle.card.data.get("source", _("its data"))))
         _show_metric(columns[1], _("All test faces"), test, text)
     end_to_end = report.get("end_to_end") or []
     if end_to_end:
@@ -58,11 +55,6 @@ def show_metrics(bundle: ModelBundle, report: Mapping[str, Any]) -> None:
             ).format(count=end_to_end[0]["n"], detector=end_to_end[0]["detector"]),
             "accuracy_all",
         )
-
-
-def _format_source(name: Any) -> str:
-    """Format the usual name of the data set of a card."""
-    return "FER-2013" if Path(str(name)).stem == "fer2013" else messages.escape_markdown(str(name))
 
 
 def _show_metric(
@@ -151,82 +143,3 @@ def show_robustness(bundle: ModelBundle) -> None:
             unit = _(unit) if unit else ""
             alt_text = _("{title}: accuracy by {unit}").format(title=_(title), unit=unit)
             components.show_chart(charts.plot_robustness(rows, unit), key=f"card_{corruption}", alt_text=alt_text)
-
-
-def show_limitations(bundle: ModelBundle) -> None:
-    """Show what the classifier learned from, and its limitations."""
-    st.subheader(_("Training data"), anchor=False)
-    st.markdown("\n".join(f"- {fact}" for fact in _list_training_facts(bundle)))
-    st.subheader(_("Limits"), anchor=False)
-    limitations = [
-        _(
-            "**Groups of people.** The data have no age, sex or skin color, so accuracy by group cannot be measured; "
-            "expect worse predictions for people who are rare in them."
-        ),
-        _("**Feelings.** Labels are what others saw in a single image, not what a person felt."),
-        _("**Other poses.** Turned, covered, dark and small faces get worse predictions than frontal ones."),
-    ]
-    if "ferplus" in bundle.heads:
-        limitations.append(
-            _("**Rare expressions.** Disgust, fear and contempt are one to three of a hundred training faces.")
-        )
-    st.markdown("\n".join(f"- {limitation}" for limitation in limitations))
-    st.markdown(_("Do not use it for decisions about a person, such as hiring, trust, treatment or suspicion."))
-
-
-def _list_training_facts(bundle: ModelBundle) -> list[str]:
-    card, facts = bundle.classifier_card, list[str]()
-    if card.num_parameters:
-        properties = [
-            _("{count:.1f} M parameters").format(count=card.num_parameters / 1e6),
-            "int8" if card.quantization == "int8" else "",
-            f"{bundle.onnx_path.stat().st_size / 1e6:.1f} MB",
-            _format_initialization(bundle.card_fields),
-        ]
-        facts.append(_("{facts}.").format(facts=format_list(filter(None, properties))))
-    data = card.data
-    if isinstance(data.get("rows"), int):
-        source = _format_source(data.get("source", ""))
-        text = _("{count:,} faces ({source}); test faces were not used in training.")
-        facts.append(text.format(count=data["rows"], source=source))
-    if "ferplus" in bundle.heads:
-        facts.append(_("Small gray faces from a web search (FER-2013), labeled again by ten people each (FER+)."))
-    if "expression" in bundle.heads:
-        facts.append(_("The displayed head learns both labels, since voters often call an angry face neutral."))
-    if card.teachers:
-        facts.append(_("Distilled from {count} other networks.").format(count=len(card.teachers)))
-    return facts
-
-
-def _format_initialization(card: Mapping[str, Any]) -> str:
-    """Format the initialization of its training; "" where that is not known."""
-    weights = card.get("weights")
-    if weights is None:  # not recorded; networks without pretrained weights can only start at random
-        is_random = any(
-            info.name == card.get("network") and info.pretrained_note is None for info in list_architectures()
-        )
-        weights = "random" if is_random else ""
-    if weights == "random":
-        return _("trained from scratch")
-    return _("fine-tuned from ImageNet weights") if weights else ""
-
-
-def show_downloads(bundle: ModelBundle, report: Mapping[str, Any]) -> None:
-    """Show downloads of the card and the report."""
-    stem = serialization.sanitize_filename(bundle.name)
-    with st.container(horizontal=True):
-        for key, label, data in (
-            ("json", _("Card (JSON)"), bundle.card_fields),
-            ("report", _("All scores (JSON)"), report),
-        ):
-            components.download_button(
-                label, json.dumps(dict(data), indent=1), f"{stem}-{key}.json", f"card_save_{key}"
-            )
-        run = next((run for run in run_table.list_runs().values() if run.folder == bundle.folder), None)
-        if run is not None:
-            components.download_button(
-                _("Card (Markdown)"),
-                lambda: tables.format_run_card(bundle.name, run, None),
-                f"{stem}.md",
-                "card_save_md",
-            )
