@@ -73,6 +73,12 @@ def test_data_page_shows_the_corrections(open_page: Open, sets: Path) -> None:
     assert not data.app.error
     assert "1 face" in data.words
     assert data.app.button(key="data_train")
+    for view in data.app.segmented_control(key="data_view").options:
+        data.app.segmented_control(key="data_view").set_value(view).run()
+        assert not data.app.exception, view
+        assert not data.app.error, view
+    data.app.button(key="data_delete").click().run()
+    assert list(sets.iterdir()) == []
 
 
 def test_blurred_faces_get_no_label(open_page: Open, sets: Path) -> None:
