@@ -319,6 +319,7 @@ def test_commands_refuse_a_folder_of_others(
     monkeypatch.setattr("emotion.media.video_reader.VideoReader.__enter__", lambda video: video)
     monkeypatch.setattr("emotion.media.video_reader.VideoReader.__init__", lambda *_: None)
     monkeypatch.setattr("emotion.media.video_reader.VideoReader.__exit__", lambda *_: None)
+    monkeypatch.setattr("emotion.media.video_reader.VideoReader.info", None, raising=False)
     arguments = command.split() + ["--overwrite"] * overwrite
     assert main.main(arguments) == 1
     caught = capsys.readouterr()
