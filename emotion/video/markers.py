@@ -39,19 +39,21 @@ def read_markers(folder: Path) -> list[Marker]:
         raise JobError(f"{folder / MARKERS_FILE} is damaged: remove it, which removes the markers.") from error
 
 
-def set_marker(folder: Path, timestamp: float, note: str = "") -> None:
+def set_marker(folder: Path, timestamp: float, note: str | None = None) -> None:
     """Set a marker, or the note of the one that is there.
 
     Args:
         folder: Of the analysis.
         timestamp: Second of the video, rounded to milliseconds.
-        note: Any text; longer than `MAX_NOTE_LENGTH` it is cut.
+        note: Any text; longer than `MAX_NOTE_LENGTH` it is cut. None keeps the note of a marker that is there.
 
     Raises:
         EmotionError: The video has `MAX_MARKERS` already, or the file cannot be written.
     """
-    marker = _make_marker(timestamp, note)
-    others = [other for other in read_markers(folder) if other.timestamp != marker.timestamp]
+    marker, markers = _make_marker(timestamp, note or ""), read_markers(folder)
+    others = [other for other in markers if other.timestamp != marker.timestamp]
+    if note is None and len(others) < len(markers):
+        return
     if len(others) >= MAX_MARKERS:
         raise EmotionError(_("A video has up to {count} markers; remove one first.").format(count=MAX_MARKERS))
     _write_markers(folder, [*others, marker])

@@ -44,6 +44,7 @@ JSON_FILES = (
     "video_info.json",
     "summary.json",
     "people.json",
+    "markers.json",
     "highlights.json",
     "job.json",
     "state.json",
@@ -89,6 +90,8 @@ HARMS: dict[str, Harm] = {
     "name of a face cannot be encoded": write("people.json", '{"names": {"1": "\\ud800"}}'),
     "merges are a circle": put("people.json", merged_into={"1": 2, "2": 1}),
     "hidden is NaN": put("people.json", hidden=[NAN]),
+    "markers are numbers": put("markers.json", markers=[1, 2]),
+    "marker is at NaN": put("markers.json", markers=[{"timestamp": NAN, "note": "x"}]),
     "highlights are numbers": put("highlights.json", highlights=[1, 2]),
     "highlight is at NaN": put(
         "highlights.json",

@@ -23,6 +23,7 @@ def test_markers_are_read_in_order_of_time_with_their_last_note(tmp_path: Path) 
     set_marker(tmp_path, 2.5)
     set_marker(tmp_path, 1.00004, "laughs\nloudly")
     set_marker(tmp_path, 2.5, "turns")
+    set_marker(tmp_path, 2.5)
     assert read_markers(tmp_path) == [Marker(1.0, "laughs loudly"), Marker(2.5, "turns")]
     remove_marker(tmp_path, 1.0)
     assert read_markers(tmp_path) == [Marker(2.5, "turns")]

@@ -25,7 +25,7 @@ def show_markers(analysis: VideoAnalysis, markers: Sequence[Marker]) -> None:
     for marker in markers:
         key = f"{analysis.folder.name}_{marker.timestamp}"
         note_key = f"video_note_{key}"
-        state[note_key] = marker.note
+        state.setdefault(note_key, marker.note)  # set in each run, it could replace what is being typed
         with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
             st.button(
                 format_clock_tenths(marker.timestamp),
