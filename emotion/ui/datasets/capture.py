@@ -129,7 +129,9 @@ def _show_faces(faces: list[CapturedFace]) -> None:
             "**{count} face.** Click one to remove it.", "**{count} faces.** Click one to remove it.", len(faces)
         )
         st.markdown(count.format(count=len(faces)))
-        st.button(_("Remove all"), icon=":material/close:", key="data_capture_clear", on_click=faces.clear)
+        st.button(
+            _("Remove all"), icon=":material/close:", key="data_capture_clear", on_click=_remove_all, args=(faces,)
+        )
     anonymize = session.get_settings().anonymize
     newest_first = faces[::-1]
     thumbnails = [
@@ -153,6 +155,11 @@ def _show_faces(faces: list[CapturedFace]) -> None:
         max_height_px=4 * _FACE_SIDE_PX,
         selection=components.Selection(0, remove),
     )
+
+
+def _remove_all(faces: list[CapturedFace]) -> None:
+    faces.clear()
+    state.pop("data_frames", None)  # taken before the click, by a run of the page that the click has ended
 
 
 def _to_rgb(gray: ImageArray) -> ImageArray:
