@@ -69,7 +69,7 @@ def plot_run_coordinates(table: pd.DataFrame, ends: pd.DataFrame, colors: Mappin
     """Plot a line for each run across the axes of its settings and its accuracy.
 
     Args:
-        table: Points as from `training.finished_runs.coordinates.make_coordinates`.
+        table: Points as from `training.sweep.run_coordinates.make_coordinates`.
         ends: Ends as from there.
         colors: The color of each run.
     """

@@ -16,9 +16,9 @@ from emotion.formatting import format_list
 from emotion.storage import read_json
 from emotion.training import prediction_tables, tables
 from emotion.training.finished_runs import groups as run_groups
-from emotion.training.finished_runs.coordinates import make_coordinates
 from emotion.training.run_listing import RunSummary
 from emotion.training.runs.predictions import ROBUSTNESS_FILE
+from emotion.training.sweep.run_coordinates import make_coordinates
 from emotion.training.sweep.tables import describe_setting
 from emotion.training.tables import CurveMetric
 from emotion.translation.messages import gettext as _

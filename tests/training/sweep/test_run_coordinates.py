@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from emotion import charts
-from emotion.training.finished_runs.coordinates import MAX_SETTINGS, make_coordinates
 from emotion.training.run_listing import RunSummary, load_run
+from emotion.training.sweep.run_coordinates import MAX_SETTINGS, make_coordinates
 from tests.pages.runs_making import make_run
 
 
