@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from emotion.tracking.stream import Stream
     from emotion.tracking.tracker import Tracker
     from emotion.video.result import VideoResult
+    from emotion.video.time_range import TimeRange
 
 # The modules of the public names, imported when a name is used: a job that waits for its turn holds neither OpenCV nor
 # ONNX Runtime.
@@ -63,6 +64,7 @@ _MODULES = {
     "emotion.tracking.stream": ("Stream",),
     "emotion.tracking.tracker": ("Tracker",),
     "emotion.video.result": ("VideoResult",),
+    "emotion.video.time_range": ("TimeRange",),
 }
 _MODULE_BY_NAME = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -91,6 +93,7 @@ __all__ = [
     "SettingsError",
     "Stream",
     "StreamSettings",
+    "TimeRange",
     "Tracker",
     "VideoError",
     "VideoInfo",

@@ -23,6 +23,7 @@ from emotion.video.result import VideoResult
 
 if TYPE_CHECKING:
     from emotion.video.settings import VideoRequest
+    from emotion.video.time_range import TimeRange
 
 
 class Progress(NamedTuple):
@@ -107,6 +108,7 @@ def analyze_video(
     frame_stride: int = 1,
     write_video: bool = True,
     features: bool = False,
+    time_range: TimeRange | None = None,
     settings: AnalyzerSettings | None = None,
     on_progress: Callable[[Progress], object] | None = None,
 ) -> VideoResult:
@@ -118,6 +120,8 @@ def analyze_video(
         frame_stride: Process every n-th frame.
         write_video: Write the video with boxes and labels, too.
         features: Estimate points, head pose and movements of the faces, as with `settings.features`.
+        time_range: The part to analyze, as `TimeRange(start=60, end=90)` in seconds; the whole video for None. Times
+            in the result count from its start.
         settings: Thresholds, size and head; for None the defaults with frames searched at 640 pixels.
         on_progress: A function that is called about four times a second.
 
@@ -132,6 +136,7 @@ def analyze_video(
         KeyboardInterrupt: The analysis was interrupted; `output` keeps the frames until then.
     """
     from emotion.video.settings import VideoRequest, VideoSettings
+    from emotion.video.time_range import TimeRange
 
     check_count("frame_stride", frame_stride, 1)
     _check_settings(settings)
@@ -143,9 +148,13 @@ def analyze_video(
         raise VideoError(f"The video is of the type {type(path).__name__}; expected a path.")
     if output is not None and not isinstance(output, str | Path):
         raise SettingsError(f"The setting output is {output!r}; expected the path of a folder, or None.")
+    if time_range is not None and not isinstance(time_range, TimeRange):
+        raise SettingsError(f"The setting time_range is {time_range!r}; expected TimeRange, or None.")
     recognition = settings or VideoSettings().recognition
     recognition = replace(recognition, features=features or recognition.features)
-    video_settings = VideoSettings(recognition, frame_stride, write_video=write_video)
+    video_settings = VideoSettings(
+        recognition, frame_stride, write_video=write_video, time_range=time_range or TimeRange()
+    )
     request = VideoRequest.from_video(Path(path), Path(path).name, video_settings)
     temporary_folder = tempfile.TemporaryDirectory(prefix="emotion-") if output is None else None
     folder = Path(temporary_folder.name if temporary_folder is not None else output or "")
@@ -194,8 +203,8 @@ def _run_pipeline(request: VideoRequest, folder: Path, on_progress: Callable[[Pr
             on_progress(Progress(int(done), int(total), message))
 
     analyzer = request.load_analyzer()
-    with VideoReader(request.video_path, request.name):
-        pass  # a file that is no video is refused before anything is written
+    with VideoReader(request.video_path, request.name) as video:  # refused before anything is written
+        request.settings.time_range.select_info(video.info, request.name)
     start_result(folder, ResultManifest(VIDEO))
     with job_context(folder, report) as reporter:
         analyze_video_into(request, analyzer, folder, reporter)

@@ -4,7 +4,7 @@ import streamlit as st
 
 from emotion.translation.messages import gettext as _
 from emotion.ui import page, session
-from emotion.ui.photos import result
+from emotion.ui.photos import downloads, gallery, result
 from emotion.ui.photos.upload import analyze_photos, choose_files, show_empty
 
 MAX_PHOTOS = 100  # as many as the cache holds with margin; more would be analyzed again by each run of the page
@@ -26,10 +26,11 @@ with page.page_layout() as settings:
     if not analyzed_photos:
         st.stop()
     state["photo_index"] = min(state["photo_index"], len(analyzed_photos))
+    is_single = len(analyzed_photos) == 1
+    if not is_single:
+        gallery.show_gallery(analyzed_photos, settings.anonymize)
     photo = analyzed_photos[state["photo_index"] - 1]
-    if len(analyzed_photos) > 1:
-        result.show_thumbnails(analyzed_photos)
-    result.show_result(photo, settings)
+    result.show_result(photo, settings, is_single=is_single)
     if any(photo.faces for photo in analyzed_photos):
-        result.show_table(analyzed_photos)
-        result.show_downloads(analyzed_photos, photo, settings.anonymize)
+        downloads.show_table(analyzed_photos)
+        downloads.show_downloads(analyzed_photos, photo, settings.anonymize)

@@ -5,6 +5,7 @@ import streamlit as st
 from emotion.translation.messages import gettext as _
 from emotion.ui import messages, page
 from emotion.ui.video import result, selection
+from emotion.ui.video.comparison import show_comparison
 from emotion.ui.video.header import show_header
 from emotion.ui.video.running import show_running
 from emotion.ui.video.upload import show_empty, show_upload
@@ -25,6 +26,7 @@ with page.page_layout():
         videos = library.list_videos(spaces.get_video_space())
         is_busy = any(video.state.is_running for video in videos)
         if videos:
+            show_comparison(videos)
             st.fragment(show_videos, run_every=2 if is_busy else None)(is_busy)
         else:
             show_empty()

@@ -213,7 +213,7 @@ def test_only_fetching_and_machines_that_are_named_open_a_connection() -> None:
     }
     assert modules <= {
         "emotion.recognition.detectors.detector_factory",
-        "emotion.archive.engines.ray_engine",
+        "emotion.jobs.ray_cluster",
         "emotion.training.parallel.connecting",
         "emotion.training.parallel.group",
     }

@@ -75,8 +75,8 @@ DATA_SET = (
     import sys, time
     from pathlib import Path
     from emotion.datasets.building.config import DatasetBuildConfig
-    from emotion.datasets.building.jobs import start_from_path
-    job = start_from_path(Path(sys.argv[1]), "mine", DatasetBuildConfig())
+    from emotion.datasets.building.jobs import BuildTarget, start_from_path
+    job = start_from_path(Path(sys.argv[1]), BuildTarget("mine", DatasetBuildConfig()))
 """
     + WAIT
 )

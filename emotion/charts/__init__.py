@@ -23,6 +23,7 @@ from emotion.charts.training import (
 )
 from emotion.charts.video import TIME_SELECTION, plot_expressions_over_time, plot_people_shares, plot_video_timeline
 from emotion.charts.video_movements import plot_movement_curves, plot_smiles
+from emotion.charts.video_scores import plot_score_curves, plot_video_comparison
 
 __all__ = [
     "CELL_SELECTION",
@@ -52,9 +53,11 @@ __all__ = [
     "plot_robustness",
     "plot_run_coordinates",
     "plot_run_curves",
+    "plot_score_curves",
     "plot_scores",
     "plot_smiles",
     "plot_strip_predictions",
     "plot_training_curve",
+    "plot_video_comparison",
     "plot_video_timeline",
 ]

@@ -43,13 +43,14 @@ def make_color_scale(expressions: list[str], names: list[str] | None = None) -> 
     return alt.Scale(domain=names or expressions, range=[get_style(e).color for e in expressions])
 
 
-def make_legend() -> alt.Legend:
-    """Return a legend of expressions below a chart, with as many columns as fit a narrow window."""
+def make_legend(symbol: Literal["square", "stroke"] = "square") -> alt.Legend:
+    """Return a legend of expressions below a chart of areas or lines, with as many columns as fit a narrow window."""
     return alt.Legend(
         title=None,
         orient="bottom",
         columns=LEGEND_COLUMNS,
-        symbolType="square",
+        symbolType=symbol,
+        symbolStrokeWidth=3 if symbol == "stroke" else alt.Undefined,
         symbolOpacity=1,
         labelFontSize=LABEL_FONT_PX,
     )

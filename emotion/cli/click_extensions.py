@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -144,7 +145,22 @@ class _Fraction(click.ParamType):
         return number
 
 
+class _Time(click.ParamType):
+    """A time of a video as seconds, "75.5", or as minutes or hours and seconds, "1:15.5"."""
+
+    name = "time"
+    _PATTERN: Final = re.compile(r"(?:(?:([0-9]{1,3}):)?([0-9]{1,3}):)?([0-9]{1,6}(?:\.[0-9]+)?)")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        match = self._PATTERN.fullmatch(str(value))
+        if match is None:
+            self.fail(f"{value} is no time; give seconds, as 75, or minutes and seconds, as 1:15.", param, ctx)
+        hours, minutes, seconds = match.groups(default="0")
+        return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+
+
 FRACTION: Final = _Fraction()
+TIME: Final = _Time()
 POSITIVE: Final = click.IntRange(min=1)
 
 json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -55,7 +55,11 @@ def expected_split_counts(num_rows: int, split_ratios: SplitRatios) -> tuple[int
 
 
 def split_groups(
-    labels: NDArray[np.integer], groups: NDArray[np.integer], split_ratios: SplitRatios, seed: int
+    labels: NDArray[np.integer],
+    groups: NDArray[np.integer],
+    split_ratios: SplitRatios,
+    seed: int,
+    existing_split: NDArray[np.int8] | None = None,
 ) -> NDArray[np.int8]:
     """Assign a split to every row; the rows of a group share one.
 
@@ -68,6 +72,8 @@ def split_groups(
         groups: (n,), equal numbers for rows that must share a split.
         split_ratios: Shares of the splits, sum 1.
         seed: Of the random order.
+        existing_split: (n,), the splits of rows that keep them, -1 for others: what has trained a network must not
+            test it later. Rows that join the group of another one join its split.
 
     Returns:
         int8 (n,), indices into `SPLITS`.
@@ -79,9 +85,13 @@ def split_groups(
     np.add.at(counts, (member, labels), 1)
     order = np.random.default_rng(seed).permutation(len(counts))
     order = order[np.argsort(-counts[order].sum(1), kind="stable")]
-    group_split = np.zeros(len(counts), np.int8)
+    group_split = np.full(len(counts), -1, np.int8)
     assigner = _SplitAssigner(counts, split_ratios)
-    for group in order:
+    if existing_split is not None:
+        np.maximum.at(group_split, member, existing_split)
+        for group in np.flatnonzero(group_split >= 0):
+            assigner.record(int(group_split[group]), counts[group])
+    for group in order[group_split[order] < 0]:
         group_split[group] = assigner.assign(counts[group])
     return group_split[member]
 
@@ -105,10 +115,15 @@ class _SplitAssigner:
             is_allowed = self._is_enabled
         need = np.where(is_allowed, (self._deficit @ label_counts).astype(float), -np.inf)
         split = int(need.argmax())
+        self.record(split, label_counts)
+        return split
+
+    def record(self, split: int, label_counts: NDArray[np.int64]) -> None:
+        """Count a group with so many rows of each label as one of a split."""
+        has_label = label_counts > 0
         self._deficit[split] -= label_counts
         self._is_empty[split, has_label] = False
         self._num_groups_left[has_label] -= 1
-        return split
 
 
 def _target_counts(num_rows: int, split_ratios: SplitRatios) -> NDArray[np.int64]:

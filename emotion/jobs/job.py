@@ -179,14 +179,31 @@ class Job:
         (self.folder / STOP_FILE).unlink(missing_ok=True)
         return self.read_state()
 
-    def _request_stop(self, members: set[psutil.Process], grace_seconds: float) -> None:
-        """Write the stop file, send SIGTERM and wait for the job's own process; add new processes to `members`."""
+    def request_stop(self) -> None:
+        """Ask a running job to end, and return at once."""
+        if self.read_state().is_running:
+            self._ask_to_stop(self._find_processes())
+
+    def seconds_since_stop_request(self) -> float | None:
+        """Return how long ago a running job was asked to end; None where it was not."""
+        try:
+            requested_at = (self.folder / STOP_FILE).stat().st_mtime
+        except FileNotFoundError:
+            return None
+        return max(0.0, time.time() - requested_at)
+
+    def _ask_to_stop(self, members: set[psutil.Process]) -> None:
+        """Write the stop file and send SIGTERM."""
         with suppress(OSError):
             (self.folder / STOP_FILE).touch()
         if sys.platform != "win32":  # on Windows, terminate() kills: only the stop file asks
             for process in members:
                 with suppress(psutil.Error):
                     process.terminate()
+
+    def _request_stop(self, members: set[psutil.Process], grace_seconds: float) -> None:
+        """Ask the job to end and wait for its own process; add new processes to `members`."""
+        self._ask_to_stop(members)
         deadline = time.monotonic() + grace_seconds
         while self.read_state().is_running and time.monotonic() < deadline:
             members |= self._find_processes()

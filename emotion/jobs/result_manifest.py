@@ -45,6 +45,8 @@ _FILE_PATTERNS: Final[Mapping[str, tuple[str, ...]]] = {
         "summary.json",
         "highlights.json",
         "people.json",
+        "markers.json",
+        "markers.csv",
         "cover.jpg",
         "regions.jsonl",
         "provenance.json",

@@ -43,15 +43,20 @@ class AudioTrack:
 
     Damaged audio never raises: it becomes silence.
 
+    Args:
+        video_path: The video.
+        start: Second of the video from which all times of the track count, and before which it is left out.
+
     Attributes:
         warning: One sentence where audio is missing or damaged, else None.
         video_end: When the last frame ends, in seconds, as the file states it, else None.
     """
 
-    def __init__(self, video_path: Path) -> None:
+    def __init__(self, video_path: Path, start: float = 0.0) -> None:
         self.warning: str | None = None
         self.video_end: float | None = None
         self._label = video_display_name(video_path.name)
+        self._offset = start
         self._track: AudioStream | None = None
         self._end_time = float("inf")
         self._packets: Iterator[_TimedPacket] = iter(())
@@ -70,8 +75,9 @@ class AudioTrack:
         except VideoError as error:
             self.warning = str(error)
             return
-        self._start_time = start_time(self._container, video) or 0.0
-        self.video_end = video_end_time(self._container, video)
+        self._start_time = (start_time(self._container, video) or 0.0) + self._offset
+        end = video_end_time(self._container, video)
+        self.video_end = None if end is None else end - self._offset
         tracks = self._container.streams.audio
         if tracks and tracks[0].codec_context is not None and tracks[0].time_base:
             self._track = tracks[0]
@@ -145,6 +151,8 @@ class AudioTrack:
         for packet in self._demux_packets(track):
             pts = packet.pts if packet.pts is not None else packet.dts
             pts = (next_pts or 0) if pts is None else pts - shift
+            if self._offset and next_pts is None and pts < 0:
+                continue
             if next_pts is not None and pts < next_pts - _MIN_RESET_SECONDS / base:
                 shift, pts = shift + pts - next_pts, next_pts
             if next_pts is not None and pts <= next_pts - duration:
@@ -168,6 +176,8 @@ class AudioTrack:
         shift, position = self._start_time, None
         silence = np.zeros((len(self._output_stream.layout.channels), sample_rate), np.float32)
         for timestamp, samples in self._decode_samples(track, sample_rate):
+            if self._offset and position is None and _ends_before(shift, timestamp, samples.shape[1] / sample_rate):
+                continue
             if position is None:
                 position = max(0, round((timestamp - shift) * sample_rate)) if timestamp is not None else 0
             start = position if timestamp is None else round((timestamp - shift) * sample_rate)
@@ -213,6 +223,11 @@ class AudioTrack:
 
     def _make_resampler(self, sample_rate: int) -> AudioResampler:
         return AudioResampler(format="fltp", layout=self._output_stream.layout.name, rate=sample_rate)
+
+
+def _ends_before(second: float, timestamp: float | None, duration: float) -> bool:
+    """Return whether samples end before a second; those without a timestamp belong to the ones before them."""
+    return timestamp is None or timestamp + duration <= second
 
 
 def is_browser_compatible(track: AudioStream) -> bool:

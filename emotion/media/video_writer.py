@@ -46,6 +46,7 @@ class VideoWriter:
         audio_source: The video whose first audio stream is kept, in sync with frames that are written at their
             timestamps in `VideoReader`; see `audio_warning`.
         comment: Text for the metadata of the file.
+        audio_start: Second of `audio_source` at which the new video begins.
 
     Raises:
         VideoError: The video cannot be written.
@@ -53,7 +54,13 @@ class VideoWriter:
     """
 
     def __init__(
-        self, path: Path, width: int, height: int, audio_source: Path | None = None, comment: str = ""
+        self,
+        path: Path,
+        width: int,
+        height: int,
+        audio_source: Path | None = None,
+        comment: str = "",
+        audio_start: float = 0.0,
     ) -> None:
         check_count("width", width, 1)
         check_count("height", height, 1)
@@ -63,7 +70,7 @@ class VideoWriter:
         self._last_tick = -1
         self._tick_step = round(_TICKS_PER_SECOND / _DEFAULT_FPS)  # from the frame before to the last one
         self._reformatter = VideoReformatter()
-        self._audio = AudioTrack(audio_source) if audio_source else None
+        self._audio = AudioTrack(audio_source, audio_start) if audio_source else None
         self._temporary_file: AbstractContextManager[Path] | None = atomic_path(path)
         temporary = self._temporary_file.__enter__()
         with self._translate_errors():

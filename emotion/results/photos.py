@@ -22,6 +22,7 @@ from emotion.results.share_card import ShareCard, add_legend, render_share_card
 # Only certainty reaches this threshold: every other face gets a reason, which `apply_min_confidence` may remove.
 _EXPLAIN_ALL: Final = 1.0
 _PREVIEW_SIDE_PX: Final = 1400  # a page shows no more
+_DETAIL_SIDE_PX: Final = 3000  # more would take too long to send
 _PREVIEW_QUALITY: Final = 88  # of the JPEG
 _CROP_SIDE_PX: Final = 320
 _THUMBNAIL_SIDE_PX: Final = 320
@@ -121,6 +122,16 @@ class Photo(NamedTuple):
     def load_image(self) -> ImageArray:
         """Decode the photo again in full size, rotated as it was analyzed, RGB uint8."""
         return rotate(read_image(self.content, name=self.name), self.analysis.rotation)
+
+    @property
+    def has_detail(self) -> bool:
+        """Whether the photo has more pixels than its preview."""
+        return max(self.analysis.width, self.analysis.height) > _PREVIEW_SIDE_PX
+
+    def load_detail(self) -> PhotoAnalysis:
+        """Return the analysis with a preview of more pixels, up to 3000 a side, for a zoomed photo."""
+        image = downscale(self.load_image(), _DETAIL_SIDE_PX)
+        return replace(self.analysis, preview_jpeg=encode_jpeg(image, _PREVIEW_QUALITY))
 
     @property
     def stem(self) -> str:

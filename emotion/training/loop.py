@@ -113,7 +113,7 @@ def train_epochs(training: Training[Any], run: RunContext) -> keras.Model:
 
     Args:
         training: What is trained.
-        run: Where to, and who follows it.
+        run: Where to, and who follows it. Its monitor can end the training early, after one epoch at least.
 
     Returns:
         `training.export_network`.
@@ -152,6 +152,10 @@ def _follow_epochs(training: Training[Any], group: WorkerGroup) -> None:
             raise EmotionError(reason) from end
 
 
+class _EpochAbandoned(Exception):
+    """The training is to finish within an epoch, of which nothing is kept."""
+
+
 class _EpochLoop:
     """A training between two epochs, all of it in one checkpoint file."""
 
@@ -170,13 +174,19 @@ class _EpochLoop:
     def run(self) -> None:
         training, run, epochs = self._training, self._run, self._training.config.epochs
         tensorboard_writer = TensorBoardWriter(run.folder) if run.tensorboard else None
-        while self.epoch < epochs and not training.is_complete():
-            row = self._run_epoch(self.epoch)
+        while self.epoch < epochs and not training.is_complete() and not self._is_finishing():
+            try:
+                row = self._run_epoch(self.epoch)
+            except _EpochAbandoned:
+                return
             if tensorboard_writer is not None:
                 tensorboard_writer.write(row)
             run.reporter.progress(self.epoch, epochs, f"epoch {self.epoch} of {epochs}, {training.describe(row)}")
             if run.reporter.stop_requested and self.epoch < epochs:
                 raise TrainingStopped(f"Stopped after epoch {self.epoch} of {epochs}.")
+
+    def _is_finishing(self) -> bool:
+        return self.epoch > 0 and self._run.monitor.finish_requested
 
     def _run_epoch(self, epoch: int) -> dict[str, float]:
         training, run = self._training, self._run
@@ -227,6 +237,8 @@ class _EpochLoop:
                 log = training.train_step(batch, index)
                 logs.append(log)
                 monitor.end_step(index + 1, {**log, "loss": log[training.loss_name]}, get_learning_rate)
+                if self._run.group is None and self._is_finishing():  # other workers would wait for their batch
+                    raise _EpochAbandoned
         return {name: _mean(log[name] for log in logs if name in log) for name in logs[0]}
 
     def _check_finite(self, values: Iterable[float]) -> None:

@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +23,7 @@ from emotion.training.classifier.config import TrainingPlan
 from emotion.training.finished_runs.evaluation import stop_evaluation
 from emotion.training.run_listing import DISMISSED_FILE, WAITING_MESSAGE, RunSummary, load_run, read_start_time
 from emotion.training.runs.folder import CHECKPOINT_FILE, CONFIG_FILE, RUNS_FOLDER, SWEEP_FILE, write_config
-from emotion.training.runs.step_monitor import PAUSE_FILE
+from emotion.training.runs.step_monitor import FINISH_FILE, PAUSE_FILE, clear_requests
 from emotion.translation.messages import gettext as _
 
 _LOCK_FILE: Final = ".trainings.lock"
@@ -106,7 +107,7 @@ def to_folder_name(name: str) -> str:
 
 def start_run(folder: Path, *flags: str) -> Job:
     """Start or continue the training of a run folder as a job, with further options of `emotion classifier train`."""
-    (folder / PAUSE_FILE).unlink(missing_ok=True)
+    clear_requests(folder)
     (folder / DISMISSED_FILE).unlink(missing_ok=True)
     arguments = ["classifier", "train", "--config", str(folder / CONFIG_FILE), "--out", str(folder), *flags]
     return jobs.start_job(arguments, folder)
@@ -124,6 +125,22 @@ def resume(folder: Path) -> Job:
             )
         )
     TrainingPlan.from_config(run.config)  # raises here rather than in the job
+    return start_run(folder, "--queue")
+
+
+def can_extend(run: RunSummary) -> bool:
+    """Return whether `extend` can train more epochs: a cosine has brought the learning rate to 0 at the last one."""
+    is_done = run.state == "done" and not run.is_builtin and 0 < run.epochs <= run.epoch
+    return is_done and run.config.get("lr_schedule") != "cosine" and (run.folder / CHECKPOINT_FILE).is_file()
+
+
+def extend(folder: Path, num_epochs: int) -> Job:
+    """Train a run that has ended for `num_epochs` more epochs; `JobError` where `can_extend` is False."""
+    run = _require_run(folder)
+    if not can_extend(run):
+        raise JobError(_("The run {name} cannot have more epochs; start a new run.").format(name=run.name))
+    plan = replace(TrainingPlan.from_config(run.config), epochs=run.epochs + num_epochs)
+    write_json(folder / CONFIG_FILE, {**run.config, "epochs": plan.epochs})
     return start_run(folder, "--queue")
 
 
@@ -145,25 +162,48 @@ def unpause(folder: Path) -> None:
     (folder / PAUSE_FILE).unlink(missing_ok=True)
 
 
-def stop(folder: Path, *, should_export: bool = False) -> Job:
-    """Stop a training; its whole epochs stay, and `resume` continues after them.
-
-    Args:
-        folder: The run folder.
-        should_export: Make a model of the best epoch so far, by a job that takes a minute at most and does not queue.
-
-    Returns:
-        The job of the training, or the one that exports.
-    """
+def stop(folder: Path) -> Job:
+    """Stop a training and wait for its end; its whole epochs stay, and `resume` continues after them."""
     job = jobs.open_job(folder)
     job.stop(_STOP_TIMEOUT_SECONDS)
     unpause(folder)
-    if should_export:
-        if not (folder / CHECKPOINT_FILE).is_file():
-            raise JobError(_("The run {name} has no whole epoch yet; train at least one.").format(name=job.label))
-        TrainingPlan.from_config(_require_run(folder).config)  # raises here rather than in the job
-        return start_run(folder, "--export-only")
     return job
+
+
+def request_stop(folder: Path) -> None:
+    """Ask a training to stop and return at once; `ensure_stop` ends one that does not."""
+    jobs.open_job(folder).request_stop()
+    unpause(folder)
+
+
+def ensure_stop(folder: Path) -> bool:
+    """Return whether a stop is requested; one that a training ignores for ten seconds ends it."""
+    seconds = jobs.open_job(folder).seconds_since_stop_request()
+    if seconds is not None and seconds > _STOP_TIMEOUT_SECONDS:
+        stop(folder)
+    return seconds is not None
+
+
+def finish(folder: Path) -> None:
+    """Make a model of the best epoch so far, and score it, without further training.
+
+    Raises:
+        JobError: The run has no whole epoch.
+    """
+    run = _require_run(folder)
+    if not (folder / CHECKPOINT_FILE).is_file():
+        raise JobError(_("The run {name} has no whole epoch yet; train at least one.").format(name=run.name))
+    if run.is_active:
+        (folder / FINISH_FILE).touch()
+        unpause(folder)
+        return
+    TrainingPlan.from_config(run.config)  # raises here rather than in the job
+    start_run(folder, "--export-only")
+
+
+def is_finishing(folder: Path) -> bool:
+    """Return whether `finish` was called for a training that still runs."""
+    return (folder / FINISH_FILE).exists()
 
 
 def delete_run(folder: Path, runs_folder: Path = RUNS_FOLDER) -> None:

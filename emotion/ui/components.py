@@ -42,10 +42,17 @@ _THUMBNAILS: Final = load_component("thumbnails")
 
 
 class Selection(NamedTuple):
-    """The selected item of a component, counted from 1 (0 for none), and what is called with a clicked one."""
+    """What is selected in a component.
+
+    Attributes:
+        number: The selected item, counted from 1; 0 for none.
+        on_select: Called with an item that a person selects.
+        has_arrow_keys: Whether the arrow keys select on the whole page, not only while the component has the focus.
+    """
 
     number: int
     on_select: Callable[[int], None]
+    has_arrow_keys: bool = False
 
 
 def show_annotated_image(
@@ -65,7 +72,7 @@ def show_annotated_image(
         key: Key of the component.
         alt_text: Description of the photo.
         anonymize: Whether its faces are pixelated.
-        selection: Selected face; without it, a click selects no face.
+        selection: Selected face; without it, a click selects no face, and there is no zoom.
     """
     data = {
         "src": to_data_url(analysis.render_preview(anonymize)),
@@ -76,8 +83,19 @@ def show_annotated_image(
         "faces": tuple(_face_to_dict(number, face) for number, face in enumerate(faces, 1)),
         "selected": selection.number if selection else 0,
         "max_labels": MAX_FULL_LABELS,
+        "texts": {"in": _("Zoom in"), "out": _("Zoom out"), "fit": _("Whole photo")} if selection else None,
     }
-    _ANNOTATED_IMAGE(key=key, data=data, on_selected_change=_make_select_callback(key, len(faces), selection))
+    _ANNOTATED_IMAGE(
+        key=key,
+        data=data,
+        on_selected_change=_make_select_callback(key, len(faces), selection),
+        on_zoomed_change=lambda: None,
+    )
+
+
+def is_zoomed(key: str, alt_text: str) -> bool:
+    """Return whether a person has zoomed into the annotated image with this key and description."""
+    return st.session_state.get(key, {}).get("zoomed") == alt_text
 
 
 def _face_to_dict(number: int, face: Face) -> dict[str, Any]:
@@ -151,12 +169,18 @@ def show_thumbnails(
         "side_px": side_px,
         "max_height_px": max_height_px,
         "selected": selection.number,
+        "has_arrow_keys": selection.has_arrow_keys,
     }
     _THUMBNAILS(key=key, data=data, on_selected_change=_make_select_callback(key, len(thumbnails), selection))
 
 
 def show_chart(
-    chart: alt.Chart | alt.LayerChart, *, key: str, alt_text: str, on_select: Callable[[], None] | None = None
+    chart: alt.Chart | alt.LayerChart,
+    *,
+    key: str,
+    alt_text: str,
+    on_select: Callable[[], None] | None = None,
+    selection: str | None = None,
 ) -> None:
     """Show a chart of `emotion.charts` over the whole width.
 
@@ -165,9 +189,18 @@ def show_chart(
         key: Key of the chart.
         alt_text: Description of the chart.
         on_select: Called after a click in the chart, when the session state has the selection under `key`.
+        selection: The only selection of the chart that calls it; all of them do for None.
     """
     # Streamlit's chart theme has gray labels with too little contrast.
-    st.altair_chart(chart, key=key, theme=None, width="stretch", alt=alt_text, on_select=on_select or "ignore")
+    st.altair_chart(
+        chart,
+        key=key,
+        theme=None,
+        width="stretch",
+        alt=alt_text,
+        on_select=on_select or "ignore",
+        selection_mode=selection,
+    )
 
 
 def download_button(

@@ -171,6 +171,16 @@ def run_entrance_for_bare_page() -> None:
         st.stop()
 
 
+def get_run_marker() -> object:
+    """Return an object that stays the same during one run of a page or a fragment, and is another one in the next run.
+
+    Upstream: no issue is known; Streamlit 1.67 does not number its runs, and a fragment may run without its page.
+    Remove when a run has a public number.
+    """
+    context = get_script_run_ctx()
+    return context.cursors if context is not None else None
+
+
 def make_captions_readable() -> None:
     """Give captions a contrast of at least 4.5 to 1, as WCAG 2.1 requires; Streamlit's have 4.0 to 1.
 

@@ -16,7 +16,7 @@ from emotion.jobs.process_record import finite_float
 from emotion.media.video_reader import VideoInfo
 from emotion.storage import read_json
 from emotion.translation.messages import gettext as _
-from emotion.video import movement_curves, tables
+from emotion.video import curves, movement_curves, tables
 from emotion.video.frame_log import FrameLog
 from emotion.video.identities import IDENTITIES_FILE, IdentityEdits
 from emotion.video.people import Highlight, Person, build_people, read_highlights
@@ -200,6 +200,12 @@ class VideoAnalysis:
     def expression_shares(self) -> dict[str, float]:
         """Return shares of the time of all faces by displayed expression, largest first, unsure last."""
         return tables.compute_expression_shares(tables.deduplicate_per_frame(self._load_faces()))
+
+    def score_curves(self, track_id: int | None = None) -> pd.DataFrame:
+        """Return the scores of a face, or the mean of all for None, over time, see `curves.compute_score_curves`."""
+        faces = self._load_faces()
+        faces = faces if track_id is None else faces.loc[faces["track_id"] == track_id]
+        return curves.compute_score_curves(faces, self.duration, self.labels)
 
     @property
     def has_features(self) -> bool:

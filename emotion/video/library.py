@@ -79,6 +79,7 @@ def submit(
         source = folder / f"source{suffix}"
         _copy_upload(upload, source)
         with VideoReader(source, name) as reader:  # refuses other files before the job starts
+            settings.time_range.select_info(reader.info, name)
             space.add_duration(folder, reader.info.duration or 0.0)
         VideoRequest.from_video(source, name, settings, detector, model).write(folder)
         return jobs.start_job(["video", "run-job", str(folder)], folder)

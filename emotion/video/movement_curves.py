@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from emotion.movements import CURVES
 from emotion.results.tables import MOVEMENT_PREFIX
-from emotion.video.tables import BinnedSpans, compute_segments, deduplicate_per_frame, get_column, split_into_bins
+from emotion.video.curves import compute_means, make_steps
+from emotion.video.tables import compute_segments, deduplicate_per_frame, get_column, split_into_bins
 
 SMILE: Final = "smile"
 CURVE_COLUMNS: Final = ("track_id", "name", "movement", "start", "strength")
@@ -18,9 +19,6 @@ SMILE_COLUMNS: Final = ("track_id", "name", "start", "end", "strength")
 # The share of a full smile from which on a face counts as smiling. It separates the faces of PublicTest with the FER+
 # majority "happy" best from the others: 78% of them and 5% of the others reach it.
 MIN_SMILE: Final = 0.4
-_MAX_POINTS: Final = 600  # of a curve, about one for each pixel
-_MIN_STEP_SECONDS: Final = 1 / 12  # movements are estimated 12 times a second
-_MIN_WEIGHT: Final = 1e-9  # seconds, of a frame without a duration
 
 
 def has_movements(faces: pd.DataFrame) -> bool:
@@ -42,7 +40,7 @@ def compute_curves(faces: pd.DataFrame, duration: float) -> pd.DataFrame:
     if not has_movements(faces):
         return _to_table(CURVE_COLUMNS, [])
     faces = deduplicate_per_frame(faces)
-    starts = np.arange(0.0, max(duration, _MIN_STEP_SECONDS), max(_MIN_STEP_SECONDS, duration / _MAX_POINTS))
+    starts = make_steps(duration)
     tracks, parts = get_column(faces, "track_id"), []
     for track in np.unique(tracks):
         rows = faces.loc[tracks == track]
@@ -51,7 +49,7 @@ def compute_curves(faces: pd.DataFrame, duration: float) -> pd.DataFrame:
         first, last = int(spans.bin_indices.min()), int(spans.bin_indices.max())
         name = get_column(rows, "name")[0]
         for movement in CURVES:
-            means = _compute_means(_measure(rows, movement), spans, len(starts))[first : last + 1]
+            means = compute_means(_measure(rows, movement), spans, len(starts))[first : last + 1]
             columns = {"movement": movement, "start": starts[first : last + 1], "strength": means}
             parts.append(pd.DataFrame({"track_id": track, "name": name, **columns}))
     return _to_table(CURVE_COLUMNS, parts)
@@ -75,15 +73,6 @@ def compute_smiles(faces: pd.DataFrame) -> pd.DataFrame:
 def _measure(faces: pd.DataFrame, movement: str) -> NDArray[np.float64]:
     """Return the strength of a curve's movement in each row, NaN where it is withheld."""
     return np.mean([get_column(faces, MOVEMENT_PREFIX + name) for name in CURVES[movement]], axis=0)
-
-
-def _compute_means(values: NDArray[np.float64], spans: BinnedSpans, num_bins: int) -> NDArray[np.float64]:
-    """Return the means over time of the known values of the spans in each bin, NaN where there is none."""
-    by_part = values[spans.span_indices]
-    weights = np.where(np.isnan(by_part), 0.0, np.maximum(spans.durations, _MIN_WEIGHT))
-    totals = np.bincount(spans.bin_indices, weights, num_bins)
-    sums = np.bincount(spans.bin_indices, weights * np.nan_to_num(by_part), num_bins)
-    return np.where(totals > 0, sums / np.where(totals > 0, totals, 1), np.nan)
 
 
 def _to_table(columns: tuple[str, ...], parts: list[pd.DataFrame]) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final, NamedTuple, TextIO
 
 from emotion.errors import EmotionError, JobError
 from emotion.faces import Face
@@ -32,7 +32,7 @@ from emotion.jobs.result_folder import check_result_folder, clear_result, comple
 from emotion.jobs.result_manifest import VIDEO, ResultManifest
 from emotion.media.image_array import downscale
 from emotion.media.image_reader import encode_jpeg
-from emotion.media.video_reader import VideoReader
+from emotion.media.video_reader import VideoInfo, VideoReader
 from emotion.recognition.analyzer import Analyzer
 from emotion.results import serialization
 from emotion.storage import require_free_space, write_atomic, write_json
@@ -80,8 +80,9 @@ def analyze_video(request: VideoRequest, analyzer: Analyzer, folder: Path, repor
         with VideoReader(request.video_path, request.name) as video:
             size = request.video_path.stat().st_size if request.settings.write_video else 0
             require_free_space(folder, _MIN_FREE_BYTES + size)
-            write_json(folder / VIDEO_INFO_FILE, asdict(video.info))
-            _VideoPipeline(request, analyzer, folder, reporter, video).run()
+            info = request.settings.time_range.select_info(video.info, request.name)
+            write_json(folder / VIDEO_INFO_FILE, asdict(info))
+            _VideoPipeline(request, analyzer, folder, reporter, _Source(video, info)).run()
         if not reporter.stop_requested:
             complete_result(folder, manifest)
 
@@ -114,25 +115,31 @@ class _TrackStats:
         }
 
 
+class _Source(NamedTuple):
+    """A video and the facts of its analyzed part."""
+
+    video: VideoReader
+    info: VideoInfo
+
+
 class _VideoPipeline:
     """The analysis of one video; belongs to the thread that detects faces."""
 
     def __init__(
-        self, request: VideoRequest, analyzer: Analyzer, folder: Path, reporter: JobReporter, video: VideoReader
+        self, request: VideoRequest, analyzer: Analyzer, folder: Path, reporter: JobReporter, source: _Source
     ) -> None:
         settings = request.settings
-        self._settings, self._folder, self._reporter, self._video = settings, folder, reporter, video
+        self._settings, self._folder, self._reporter = settings, folder, reporter
+        self._video, self._info = source
         self._stream = Stream(analyzer, StreamSettings(settings.recognition))
-        self._track_filter = TrackFilter(settings, video.info)
-        self._renderer = FrameRenderer(analyzer, settings, video.info)
+        self._track_filter = TrackFilter(settings, self._info)
+        self._renderer = FrameRenderer(analyzer, settings, self._info)
         self._thumbnails = ThumbnailStore(folder, settings.anonymize)
         self._highlights = HighlightDetector(folder, settings.anonymize)
         self._cover = CoverSelector(folder)
-        size = video.info.width, video.info.height
+        size = self._info.width, self._info.height
         self._encoder = (
-            VideoEncoderThread(folder / ANNOTATED_VIDEO_FILE, *size, request.video_path, request.provenance_line)
-            if settings.write_video
-            else None
+            VideoEncoderThread(folder / ANNOTATED_VIDEO_FILE, *size, request) if settings.write_video else None
         )
         self._start_time = time.monotonic()
         self._last_preview_time = -math.inf  # of time.monotonic
@@ -155,7 +162,7 @@ class _VideoPipeline:
                 try:
                     for decoded_frame in decoded_frames.receive(lambda: self._reporter.stop_requested):
                         self._process_frame(decoded_frame, log_file)
-                    end_time = None if self._reporter.stop_requested else self._video.end_time
+                    end_time = None if self._reporter.stop_requested else self._end_time
                 finally:
                     for filtered_frame in self._track_filter.flush(end_time):
                         self._record_frame(filtered_frame, log_file)
@@ -167,6 +174,11 @@ class _VideoPipeline:
         error = _run_cleanup(error, lambda: self._write_summary(status, error))
         if error is not None:
             raise error
+
+    @property
+    def _end_time(self) -> float:
+        """Second of the part at which its last frame so far ends."""
+        return self._settings.time_range.clip_end(self._video.end_time)
 
     def _process_frame(self, decoded_frame: DecodedFrame, log_file: TextIO) -> None:
         faces = None
@@ -211,7 +223,7 @@ class _VideoPipeline:
         self._latest_frame = rendered_frame
 
     def _report_progress(self) -> None:
-        info = self._video.info
+        info = self._info
         position = format_clock(self._timestamp) + (f" of {format_clock(info.duration)}" if info.duration else "")
         total = info.num_frames or 0
         self._reporter.progress(min(self._num_decoded, total), total, f"{position}{self._face_count_text}")
@@ -223,7 +235,7 @@ class _VideoPipeline:
         self._thumbnails.write()
         self._highlights.write()
         self._cover.write()
-        if self._video.info.reduction > 1:
+        if self._info.reduction > 1:
             return_free_memory()
         self._last_preview_time = time.monotonic()
 
@@ -232,7 +244,7 @@ class _VideoPipeline:
             self._write_frame(rendered_frame)
         if self._encoder is not None:
             is_complete = self._num_decoded and not self._reporter.stop_requested
-            self._encoder.close(self._video.end_time if is_complete else None)
+            self._encoder.close(self._end_time if is_complete else None)
 
     def _finish_images(self) -> None:
         self._highlights.finish()

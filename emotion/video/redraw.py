@@ -77,7 +77,8 @@ def redraw_video(folder: Path, reporter: JobReporter) -> bool:
         redraw_folder.mkdir(exist_ok=True)
         require_free_space(redraw_folder, _MIN_FREE_BYTES + (folder / ANNOTATED_VIDEO_FILE).stat().st_size)
         with VideoReader(request.video_path, request.name) as video:
-            if asdict(video.info) != read_json(folder / VIDEO_INFO_FILE):
+            info = request.settings.time_range.select_info(video.info, request.name)
+            if asdict(info) != read_json(folder / VIDEO_INFO_FILE):
                 raise JobError(
                     f"{request.video_path} is not the video that was analyzed: restore that file, or analyze it again."
                 )
@@ -127,10 +128,7 @@ class _VideoRedrawer:
         num_frames = summary.get("frames_written", 0)
         settings = replace(self._request.settings, write_video=True)
         size = video.info.width, video.info.height
-        comment = self._request.provenance_line
-        encoder = VideoEncoderThread(
-            self._folder / REDRAW_FOLDER / ANNOTATED_VIDEO_FILE, *size, self._request.video_path, comment
-        )
+        encoder = VideoEncoderThread(self._folder / REDRAW_FOLDER / ANNOTATED_VIDEO_FILE, *size, self._request)
         try:
             with decode_in_thread(video, settings) as channel:
                 frames = islice(channel.receive(lambda: self._reporter.stop_requested), num_frames)
@@ -143,7 +141,8 @@ class _VideoRedrawer:
                     self._cover.update(rendered_frame)
                     self._report_progress(num_done, num_frames, rendered_frame.timestamp, video)
         finally:
-            encoder.close(video.end_time if summary.get("status") == "done" else None)
+            end_time = settings.time_range.clip_end(video.end_time)
+            encoder.close(end_time if summary.get("status") == "done" else None)
         self._cover.write()
         if self._reporter.stop_requested:
             return False
@@ -174,6 +173,6 @@ class _VideoRedrawer:
         return tuple(people[root] for root in sorted(people))
 
     def _report_progress(self, num_done: int, total: int, timestamp: float, video: VideoReader) -> None:
-        duration = video.info.duration
+        duration = self._request.settings.time_range.select_info(video.info, self._request.name).duration
         position = format_clock(timestamp) + (f" of {format_clock(duration)}" if duration else "")
         self._reporter.progress(num_done, total, position)

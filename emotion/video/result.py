@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from emotion.media.video_reader import VideoInfo
     from emotion.video.analysis import VideoAnalysis
+    from emotion.video.markers import Marker
     from emotion.video.people import Highlight, Person
 
 
@@ -73,6 +74,13 @@ class VideoResult:
         """The strongest and the changing expressions, in order of time."""
         return tuple(self._analysis.highlights())
 
+    @property
+    def markers(self) -> tuple[Marker, ...]:
+        """The moments that a person marked with a note, in order of time."""
+        from emotion.video.markers import read_markers
+
+        return tuple(read_markers(self.folder))
+
     def annotate(self) -> Path:
         """Return the path of the video with boxes and labels; `VideoError` if it was analyzed without writing one."""
         path = self._analysis.annotated_video
@@ -85,7 +93,7 @@ class VideoResult:
         return self._analysis.face_table()
 
     def to_dict(self) -> dict[str, Any]:
-        """Make a dictionary of plain values: settings, video, people, highlights and all frames."""
+        """Make a dictionary of plain values: settings, video, people, highlights, markers and all frames."""
         from emotion.video.outputs.exports import to_json
 
         return json.loads(to_json(self._analysis))

@@ -19,6 +19,7 @@ from emotion.results import serialization
 from emotion.results.records import ModelReference, Provenance
 from emotion.storage import read_json, write_json
 from emotion.video.slot import REQUEST_FILE
+from emotion.video.time_range import TimeRange
 
 FAST_STRIDE: Final = None  # as `VideoSettings.frame_stride`: about eight frames per second
 _MAX_NAME_LENGTH: Final = 200
@@ -35,12 +36,14 @@ class VideoSettings:
         anonymize: Whether faces are pixelated in every image that is written; not together with features, since points
             and movements would describe what the pixels hide.
         write_video: Whether to write the annotated video.
+        time_range: The part of the video that is analyzed; times in the results count from its start.
     """
 
     recognition: AnalyzerSettings = field(default_factory=lambda: AnalyzerSettings(max_side=_CAMERA_MAX_SIDE))
     frame_stride: int | None = 1
     anonymize: bool = False
     write_video: bool = True
+    time_range: TimeRange = field(default_factory=TimeRange)
 
     def __post_init__(self) -> None:
         if self.frame_stride is not None and self.frame_stride < 1:
@@ -144,10 +147,11 @@ class VideoRequest:
         try:
             settings = dict(record["settings"])
             recognition = AnalyzerSettings(**settings.pop("recognition"))
+            time_range = TimeRange(**settings.pop("time_range", {}))
             return cls(
                 str(record["name"]),
                 Path(record["video_path"]),
-                VideoSettings(recognition, **settings),
+                VideoSettings(recognition, time_range=time_range, **settings),
                 str(record["detector"]),
                 Path(record["model"]),
                 cast(VideoProvenance, dict(record["provenance"])),
@@ -166,7 +170,8 @@ class VideoRequest:
 
 def _format_provenance(provenance: VideoProvenance) -> str:
     settings = dict(provenance["settings"])
-    values = {**settings.pop("recognition"), **settings}
+    time_range = settings.pop("time_range", {})
+    values = {**settings.pop("recognition"), **settings, **{name: time for name, time in time_range.items() if time}}
     models = {"model": provenance["model"], "detector": provenance["detector"]}
     if "features" in provenance:
         models["features network"] = provenance["features"]

@@ -149,9 +149,9 @@ def build_share_table(people: Sequence[tuple[str, Mapping[str, float]]], everyon
 
     Args:
         people: Name and expression shares of each person; equal names are made unique.
-        everyone: Shares of all people together, the first bar where there are several people.
+        everyone: Shares of all people together, the first bar where there are several people; no bar for {}.
     """
-    rows = [(_("Everyone"), everyone)] if len(people) > 1 else []
+    rows = [(_("Everyone"), everyone)] if len(people) > 1 and everyone else []
     rows += people
     names = make_unique_names([name for name, _ in rows])
     bars = [(name, label, part) for name, (_, parts) in zip(names, rows, strict=True) for label, part in parts.items()]

@@ -5,12 +5,14 @@ import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
 from emotion.datasets.metadata import DATASETS_FOLDER
+from emotion.media.image_reader import encode_jpeg
 
 if os.environ.get("CI", "").lower() != "true":  # there a missing Playwright is a failure
     pytest.importorskip("playwright", reason="THE BROWSER TESTS DID NOT RUN: Playwright is not installed")
@@ -56,7 +58,7 @@ def test_zip_becomes_a_data_set(app: str, open_page: Open, archive: Path, name: 
     expect(page.get_by_text("photos.zip")).to_be_visible()
     page.get_by_role("textbox", name="Name of the data set").fill(name)
     page.get_by_role("textbox", name="Name of the data set").press("Enter")
-    start = page.get_by_role("button", name="Start")
+    start = page.get_by_role("button", name="Build the data set")
     expect(start).to_be_enabled()
     start.click()
     expect(page.get_by_text(f"The data set {name} is ready.")).to_be_visible()
@@ -78,3 +80,35 @@ def test_zip_becomes_a_data_set(app: str, open_page: Open, archive: Path, name: 
     page.get_by_role("button", name="Delete for good").click()
     expect(page.get_by_text("Make one from photos")).to_be_visible()
     assert not (DATASETS_FOLDER / name).exists()
+
+
+@pytest.fixture
+def with_camera(start_browser: Callable[..., Any], sample: np.ndarray, tmp_path: Path) -> Any:
+    """A browser whose camera shows a face that turns."""
+    frames = []
+    for angle in range(-10, 10):
+        turn = cv2.getRotationMatrix2D((225, 115), angle, 1)
+        frames.append(encode_jpeg(cv2.warpAffine(np.asarray(sample), turn, (512, 512))[:384].copy(), 90))
+    (tmp_path / "face.mjpeg").write_bytes(b"".join(frames))
+    return start_browser(
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
+        f"--use-file-for-fake-video-capture={tmp_path / 'face.mjpeg'}",
+    )
+
+
+def test_faces_are_taken_from_the_camera_while_a_button_is_held(app: str, open_page: Open, with_camera: Any) -> None:
+    page = open_page(f"{app}/data", within=with_camera)
+    page.get_by_role("radio", name="Camera").click()
+    page.get_by_role("button", name="Turn camera on").click()
+    happy = page.locator(".capture-label").first
+    expect(happy).to_be_enabled()
+    happy.hover()  # also scrolls to it, and waits until it keeps its place
+    page.mouse.down()
+    expect(happy.locator(".capture-count")).not_to_have_text("0")
+    page.mouse.up()
+    expect(page.get_by_text("Click one to remove it.")).to_be_visible()
+    expect(page.get_by_role("button", name="Build the data set")).to_be_enabled()
+    page.get_by_role("button", name="Remove all").click()
+    expect(happy.locator(".capture-count")).to_have_text("0")
+    check_widths(page)

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.slow
 Open = Callable[..., Page]
-GAME_MS = 600_000  # a game takes 50 seconds, and longer where the player is lost on a slow machine
+GAME_MS = 300_000  # a game takes 50 seconds, and longer where the player is lost on a slow machine
 
 
 def open_demo(app: str, open_page: Open, width: int = 1280) -> Page:

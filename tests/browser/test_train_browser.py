@@ -101,7 +101,7 @@ def test_network_is_trained_stopped_resumed_opened_and_used(app: str, open_page:
     expect(page.get_by_text("paused").first).to_be_visible()
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_text("Epoch 2 of 2")).to_be_visible(timeout=LONG)
-    page.get_by_role("button", name="Stop (resumable)").click()
+    page.get_by_role("button", name="Stop, resume later").click()
     page.locator(f".st-key-train_resume_{name} button").click(timeout=LONG)
     expect(page.get_by_text("Epoch 2 of 2")).to_be_visible(timeout=LONG)
     # Not its button: that of the stopped one may still be there.

@@ -90,8 +90,9 @@ def test_timeline_is_controlled_by_keys(page: Page) -> None:
     wait_for(page, "t > 0.2")
 
 
-def test_click_in_the_counts_chart_moves_the_player_once(page: Page) -> None:
-    chart = page.get_by_test_id("stVegaLiteChart").first.locator("canvas, svg.marks").first
+@pytest.mark.parametrize("number", [0, 1], ids=["scores", "counts"])
+def test_click_in_a_chart_moves_the_player_once(page: Page, number: int) -> None:
+    chart = page.get_by_test_id("stVegaLiteChart").nth(number).locator("canvas, svg.marks").first
     area = chart.bounding_box()
     assert area is not None
     chart.click(position={"x": area["width"] * 0.25, "y": 60})
@@ -100,6 +101,31 @@ def test_click_in_the_counts_chart_moves_the_player_once(page: Page) -> None:
     page.get_by_test_id("stSidebar").get_by_role("slider").first.press("ArrowRight")  # the page is drawn again
     page.wait_for_timeout(1500)
     assert now(page) == there
+
+
+def test_buttons_step_by_frames_change_the_speed_and_set_a_marker(page: Page) -> None:
+    page.get_by_role("button", name="Next frame").click()
+    wait_for(page, "t > 0.02 && t < 0.1")
+    first = now(page)
+    page.get_by_role("button", name="Next frame").click()
+    wait_for(page, f"t > {first}")
+    page.keyboard.press(",")
+    wait_for(page, f"Math.abs(t - {first}) < 0.01")
+    page.get_by_label("Speed").select_option("2")
+    page.wait_for_function(f"() => document.querySelector('{PLAYER}').playbackRate === 2")
+    page.evaluate(f"() => {{ document.querySelector('{PLAYER}').currentTime = 4.2 }}")
+    wait_for(page, "Math.abs(t - 4.2) < 0.01")
+    page.get_by_role("button", name="Add marker").click()
+    note = page.get_by_role("textbox", name="Note at 0:04.2")
+    note.fill(HOSTILE_NAME)
+    note.press("Enter")
+    flag = page.locator(".flag")
+    expect(flag).to_have_attribute("title", f"0:04.2: {HOSTILE_NAME}")
+    page.evaluate(f"() => {{ document.querySelector('{PLAYER}').currentTime = 0 }}")
+    flag.click()
+    wait_for(page, "Math.abs(t - 4.2) < 0.01")
+    page.get_by_role("button", name="Remove marker").click()
+    expect(flag).to_have_count(0)
 
 
 def test_name_survives_a_reload(page: Page, video_url: str) -> None:

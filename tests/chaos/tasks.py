@@ -15,7 +15,7 @@ import numpy as np
 from emotion.archive.store import ArchiveStore
 from emotion.benchmarks.video import write_video
 from emotion.datasets.building.config import DatasetBuildConfig
-from emotion.datasets.building.jobs import restart_job, start_from_path
+from emotion.datasets.building.jobs import BuildTarget, restart_job, start_from_path
 from emotion.demo.sample_image import SAMPLE_IMAGE
 from emotion.jobs import job as jobs
 from emotion.jobs.job import Job
@@ -131,7 +131,7 @@ def _make_dataset_build(source: Path) -> Task:
     """Return a data set build: the data set exists completely or not at all."""
 
     def start(folder: Path) -> Job:
-        return start_from_path(source, "mine", DatasetBuildConfig(), folder)
+        return start_from_path(source, BuildTarget("mine", DatasetBuildConfig(), parent=folder))
 
     def find_faces(job: Job) -> list[Path]:
         return sorted((job.folder.parent / "mine").rglob("*.png"))

@@ -109,3 +109,18 @@ def test_every_label_keeps_the_ratios(counts: list[int], seed: int) -> None:
 
 def test_seed_changes_the_split() -> None:
     assert len({split_of([0] * 40, seed=seed).tobytes() for seed in range(5)}) == 5
+
+
+def test_rows_with_a_split_keep_it_and_further_ones_restore_the_ratios() -> None:
+    labels, groups = np.zeros(40, np.int64), np.arange(40)
+    existing = np.full(40, -1, np.int8)
+    existing[:10] = 0
+    split = split_groups(labels, groups, (0.8, 0.1, 0.1), 1, existing)
+    assert (split[:10] == 0).all()
+    assert np.bincount(split).tolist() == [32, 4, 4]
+
+
+def test_row_that_joins_a_group_joins_its_split() -> None:
+    existing = np.array([2, -1, -1, 0], np.int8)
+    split = split_groups(np.zeros(4, np.int64), np.array([0, 0, 1, 2]), (1.0, 0.0, 0.0), 1, existing)
+    assert split.tolist() == [2, 2, 0, 0]

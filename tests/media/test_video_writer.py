@@ -328,6 +328,20 @@ def test_audio_ends_with_a_shortened_video(tmp_path: Path, codec: str) -> None:
     assert read_audio(tmp_path / "b.mp4").end == pytest.approx(target_times["video to"], abs=0.03)
 
 
+@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "aac"), ("a.mkv", "libopus"), ("a.mkv", "libmp3lame")])
+def test_audio_of_a_part_stays_in_sync(tmp_path: Path, name: str, codec: str) -> None:
+    source = make_video(tmp_path / name, 100, audio_codec=codec, audio_seconds=[(0, 2.5), (3, 4)])
+    with VideoReader(source) as video, VideoWriter(tmp_path / "b.mp4", 64, 48, source, audio_start=1.0) as writer:
+        frames = [(frame.timestamp - 1, frame.image()) for frame in video.frames() if frame.timestamp >= 1]
+        for timestamp, image in frames:
+            writer.write(image, timestamp)
+        writer.close(video.end_time - 1)
+    assert writer.audio_warning is None
+    contents = read_audio(tmp_path / "b.mp4")
+    assert (contents.start, contents.end) == pytest.approx((0.0, 3.0), abs=0.06)
+    assert contents.gaps == [(pytest.approx(1.5, abs=0.06), pytest.approx(2.0, abs=0.06))]
+
+
 @pytest.mark.parametrize("codec", ["aac", "libopus"])
 def test_audio_after_the_last_frame_is_kept(tmp_path: Path, codec: str) -> None:
     source = make_video(tmp_path / "a.mkv", 25, audio_codec=codec, audio_seconds=(0, 3))

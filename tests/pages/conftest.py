@@ -22,9 +22,10 @@ from streamlit_webrtc.component import WebRtcStreamerState
 
 from emotion.datasets import catalog
 from emotion.datasets.building import jobs as build_jobs
-from emotion.errors import ModelError
+from emotion.errors import ModelError, VideoError
 from emotion.faces import Face
 from emotion.jobs import job
+from emotion.jobs.job import Job
 from emotion.jobs.reporter import job_context
 from emotion.media.image_reader import encode_png
 from emotion.model_store import store
@@ -41,7 +42,7 @@ from emotion.ui.datasets import build_form, selection
 from emotion.video import library
 from emotion.video.pipeline import analyze_video
 from emotion.video.settings import VideoRequest, VideoSettings
-from tests.pages.video_making import BrightnessClassifier, find_faces, make_provenance, write_video
+from tests.pages.video_making import BrightnessClassifier, find_faces, make_provenance, running, write_video
 from tests.recognition.features.making import Answer
 from tests.recognition.features.making import make_bundle as make_features
 from tests.training.features.making import mean_points
@@ -262,3 +263,24 @@ def open_video(open_page: Callable[..., Page]) -> Callable[[str], Page]:
         return page
 
     return visit
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch, here: Path) -> list[tuple[str, VideoSettings, bytes]]:
+    """What would be read, instead of reading it: name, settings, content."""
+    submitted: list[tuple[str, VideoSettings, bytes]] = []
+
+    def start(upload: Any, name: str, settings: VideoSettings, *, detector: str, model: Path, space: Any) -> Job:
+        content = upload.read_bytes() if isinstance(upload, Path) else upload.read()
+        if content.startswith(b"bad"):
+            raise VideoError(f'"{name}" is no video.')
+        submitted.append((name, settings, content))
+        folder = job.create_job_folder(here, name)
+        VideoRequest(name, folder / "source.mp4", settings, detector, model, make_provenance(detector, settings)).write(
+            folder
+        )
+        running(folder)
+        return Job(folder)
+
+    monkeypatch.setattr(library, "submit", start)
+    return submitted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import shutil
 import zipfile
@@ -25,6 +26,7 @@ from emotion.jobs import job as jobs
 from emotion.jobs.job import Job
 from emotion.jobs.reporter import JobReporter, job_context
 from emotion.media.image_reader import encode_png, read_image
+from emotion.recognition.classification import ExpressionClassifier
 from emotion.ui.datasets import build_form, selection
 from tests.waiting import wait_until
 
@@ -326,6 +328,39 @@ def ended(sets: Path, name: str) -> Job:
     return job
 
 
+def test_face_is_relabeled_and_removed_by_a_click(mine: Path, open_page: Open) -> None:
+    page = open_page("data")
+    look(page, "mine", "Edit")
+    first, second = (path.relative_to(mine).as_posix() for path in sorted((mine / "train" / "happy").glob("*.png"))[:2])
+    page.app.session_state["data_edit_face"] = first
+    page.app.run()
+    page.app.selectbox(key=f"data_edit_new_{first}").set_value("sad").run()
+    page.app.button(key="data_edit_relabel").click().run()
+    assert not page.app.exception
+    assert load_dataset(mine).label_names == ("happy", "sad", "grin")
+    page.app.session_state["data_edit_face"] = second
+    page.app.run()
+    page.app.button(key="data_edit_remove").click().run()
+    assert len(load_dataset(mine)) == 29
+    assert not page.app.error
+
+
+def test_faces_with_a_doubtful_label_come_first(
+    mine: Path, open_page: Open, tiny_classifier: ExpressionClassifier
+) -> None:
+    page = open_page("data")
+    look(page, "mine", "Edit")
+    page.app.toggle(key="data_edit_by_doubt").set_value(True).run()
+    assert not page.app.exception
+    files = sorted(mine.glob("*/happy/*.png"))
+    crops = np.stack([read_image(path)[..., 0] for path in files])
+    probs = [prediction.scores["happy"] for prediction in tiny_classifier.predict(crops)]
+    shown = [thumbnail["image"] for thumbnail in page.shown("data_edit_faces")["thumbnails"]]
+    page.app.toggle(key="data_edit_by_doubt").set_value(False).run()
+    plain = [thumbnail["image"] for thumbnail in page.shown("data_edit_faces")["thumbnails"]]
+    assert shown == [plain[index] for index in np.argsort(probs, kind="stable")]
+
+
 @pytest.fixture
 def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The commands of the builds that pages start; a test runs them in its own process."""
@@ -395,6 +430,58 @@ def test_photos_are_collected_label_by_label(sets: Path, open_page: Open, comman
     assert main(*commands) == 0
     assert load_dataset(sets / "some").label_names == ("happy", "wide grin")
     assert len(load_dataset(sets / "some")) == 5
+
+
+def frames(label: str, *images: bytes) -> dict[str, Any]:
+    """What the browser sends while the button of a label is held."""
+    urls = [f"data:image/jpeg;base64,{base64.b64encode(image).decode()}" for image in images]
+    return {"label": label, "images": urls}
+
+
+def test_faces_from_the_camera_become_a_data_set(
+    sets: Path, open_page: Open, commands: list[list[str]], sample_file: Path, no_face: bytes
+) -> None:
+    page = open_page("data")
+    page.app.button_group(key="data_place").set_value("Camera").run()
+    assert page.app.button(key="data_start").disabled
+    photo = sample_file.read_bytes()
+    page.app.session_state["data_frames"] = [frames("happy", photo, no_face), frames("never offered", photo)]
+    page.app.run()
+    assert "1 frame has no clear face." in page.words
+    assert "**1 face.**" in page.words
+    assert [button["count"] for button in page.shown("data_capture")["labels"]] == [1, 0, 0]
+    next(one for one in page.app.text_input if str(one.key).startswith("data_name_")).set_value("me").run()
+    page.app.button(key="data_start").click().run()
+    assert not page.app.exception
+    assert main(*commands) == 0
+    assert load_dataset(sets / "me").label_names == ("happy",)
+
+
+@pytest.mark.parametrize("message", [5, {}, {"label": "happy", "images": 3}, {"label": "happy", "images": ["x", None]}])
+def test_camera_ignores_what_is_no_frame(open_page: Open, message: Any) -> None:
+    page = open_page("data")
+    page.app.button_group(key="data_place").set_value("Camera").run()
+    page.app.session_state["data_frames"] = [message] if isinstance(message, dict) else []
+    page.app.run()
+    assert not page.app.exception
+    assert page.app.button(key="data_start").disabled
+
+
+def test_photos_are_added_to_an_existing_data_set(
+    tmp_path: Path, sets: Path, mine: Path, open_page: Open, commands: list[list[str]]
+) -> None:
+    (tmp_path / "more" / "happy").mkdir(parents=True)
+    for number, face in enumerate(faces(5, seed=9)):
+        (tmp_path / "more" / "happy" / f"new-{number}.png").write_bytes(encode_png(face[..., None].repeat(3, 2)))
+    before = len(load_dataset(mine))
+    page = open_page("data")
+    page.app.text_input(key="data_path").set_value(str(tmp_path / "more")).run()
+    page.app.selectbox(key="data_existing").set_value("mine").run()
+    page.app.toggle(key="data_pre_cropped").set_value(True).run()
+    page.app.button(key="data_start").click().run()
+    assert not page.app.exception
+    assert main(*commands) == 0
+    assert len(load_dataset(mine)) == before + 5
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ HOSTILE_NAME = ":smile: **b** <img src=x onerror=alert(1)> $x$ [a](b.c).png"
 
 def test_empty_says_what_to_do(open_page: Open) -> None:
     page = open_page("photo")
-    assert page.app.file_uploader[0].label == "Drop photos of people here"
+    assert page.app.file_uploader[0].label == "Drop or paste photos of people here"
     assert "Hover over a face for all scores" in page.words
     assert not page.app.error
     assert page.shown("photo_picture") is None

@@ -14,8 +14,10 @@ import streamlit as st
 from emotion.datasets import catalog
 from emotion.datasets.label_sets import LABEL_SETS
 from emotion.errors import JobError
+from emotion.model_store import store
 from emotion.training import manager, run_listing
 from emotion.training.classifier.config import TrainingPlan
+from emotion.training.classifier.fine_tuning import make_fine_tuning_plan
 from emotion.training.classifier.networks.zoo import list_architectures
 from tests.pages.runs_making import make_run, write_data
 from tests.training.making import random_images, write_image
@@ -189,6 +191,57 @@ def test_custom_data_set_starts_with_its_own_labels(
     assert [(plan.label_set, plan.batch_size) for plan, _ in started] == [("own", 40), ("fer2013", 64)]
 
 
+@pytest.fixture
+def tunable(models: Path, make_bundle: Callable[..., Path]) -> Path:
+    """A classifier that can be fine-tuned, beside the one that cannot."""
+    folder = models / "shipped"
+    folder.mkdir()
+    (folder / "model.keras").write_bytes(b"weights")
+    record = {"bytes": 7, "sha256": store.compute_sha256(folder / "model.keras")}
+    return make_bundle(
+        folder, lambda card: card.update(network="seresnet", files=card["files"] | {"model.keras": record})
+    )
+
+
+def test_few_faces_fine_tune_the_shipped_classifier(
+    tunable: Path, started: list[tuple[TrainingPlan, str]], open_page: Open, tmp_path: Path
+) -> None:
+    mine = own_faces(tmp_path / "data" / "sets" / "mine", OWN)
+    page = open_page("train")
+    page.app.selectbox(key="train_data").set_value(str(mine)).run()
+    assert page.app.button_group(key="train_method").value == "fine-tune"
+    assert list(page.app.selectbox(key="train_source").options) == ["shipped"]
+    page.app.number_input(key="train_epochs_fine").set_value(7).run()
+    page.app.button(key="train_start").click().run()
+    assert not page.app.exception
+    ((plan, name),) = started
+    assert plan == replace(make_fine_tuning_plan(tunable), data=str(mine), label_set="own", epochs=7)
+    assert name == "fine-tuned"
+
+
+def test_a_network_can_be_trained_instead_of_fine_tuned(tunable: Path, started: list[Any], open_page: Open) -> None:
+    page = open_page("train")
+    page.app.button_group(key="train_method").set_value("network").run()
+    page.app.button(key="train_start").click().run()
+    assert not page.app.exception
+    assert [(plan.network, plan.init_from) for plan, _ in started] == [("mlp", "")]
+
+
+def test_repeating_a_fine_tuning_fills_its_form(tunable: Path, runs: Path, started: list[Any], open_page: Open) -> None:
+    data = runs.parent / "data" / "small.npz"
+    plan = replace(make_fine_tuning_plan(tunable), data=str(data), epochs=9, batch_size=16)
+    run = make_run(runs / "mine", job="done")
+    (run / "config.json").write_text(json.dumps({"kind": "classifier"} | plan.to_config()))
+    page = open_page("runs")
+    page.app.session_state["selected_runs"] = [str(run)]
+    page.app.run()
+    page.app.button(key="runs_repeat_mine").click().run()
+    page.app.switch_page("pages/train.py").run()
+    page.app.button(key="train_start").click().run()
+    assert not page.app.exception
+    assert [plan for plan, _ in started] == [plan]
+
+
 @pytest.mark.parametrize(
     ("labels", "chosen", "sentence"),
     [
@@ -268,7 +321,7 @@ def test_running_training_is_shown(runs: Path, open_page: Open) -> None:
     assert not page.app.exception
     assert not page.app.error
     assert charts(page) == 4  # right answers, loss, learning rate, one face over the epochs
-    assert {"train_pause_mine", "train_keep_mine", "train_stop_mine"} <= keys(page)
+    assert {"train_pause_mine", "train_finish_mine", "train_stop_mine"} <= keys(page)
     assert "mine" in page.words
     strip = page.shown("train_examples_mine_strip")
     assert strip is not None
@@ -293,6 +346,39 @@ def test_training_is_paused_and_continued(runs: Path, open_page: Open) -> None:
     assert "train_pause_mine" not in keys(page)
     page.app.button(key="train_go_mine").click().run()
     assert not (run / manager.PAUSE_FILE).exists()
+
+
+def test_training_is_finished_and_says_so(runs: Path, open_page: Open) -> None:
+    run = at_work(make_run(runs / "mine", epochs=2))
+    (run / "checkpoint.npz").touch()
+    page = open_page("train")
+    page.app.button(key="train_finish_mine").click().run()
+    assert manager.is_finishing(run)
+    assert "The best epoch becomes the model and is evaluated." in page.words
+    assert not {"train_finish_mine", "train_stop_mine", "train_pause_mine"} & keys(page)
+
+
+def test_stop_is_shown_until_the_training_has_ended(runs: Path, open_page: Open) -> None:
+    run = at_work(make_run(runs / "mine", epochs=2))
+    (run / "stop").touch()
+    page = open_page("train")
+    assert not page.app.exception
+    assert "Stopping. Resume it later from its last whole epoch." in page.words
+    assert "train_stop_mine" not in keys(page)
+
+
+def test_completed_training_can_have_more_epochs(runs: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(runs / "mine", epochs=4, planned=4, job="done")
+    (run / "checkpoint.npz").touch()
+    started: list[tuple[str, ...]] = []
+    monkeypatch.setattr(manager, "start_run", lambda folder, *flags: started.append(flags))
+    page = open_page("train")
+    page.app.number_input(key="train_more_mine").set_value(6).run()
+    page.app.button(key="train_extend_mine").click().run()
+    assert not page.app.exception
+    assert not page.app.error
+    assert started == [("--queue",)]
+    assert json.loads((run / "config.json").read_text())["epochs"] == 10
 
 
 def test_overfitting_is_reported(runs: Path, open_page: Open) -> None:

@@ -2,21 +2,17 @@ import base64
 import csv
 import io
 import json
-import os
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 from numpy.typing import NDArray
 
 from emotion.errors import VideoError
 from emotion.faces import Face
-from emotion.jobs import job
 from emotion.jobs.job import Job
 from emotion.jobs.ownership import Ownership
 from emotion.media.image_reader import encode_jpeg, read_image
@@ -25,8 +21,7 @@ from emotion.ui.video import frames as video_frames
 from emotion.ui.visitors import identity
 from emotion.video import library
 from emotion.video.analysis import VideoAnalysis
-from emotion.video.settings import VideoRequest, VideoSettings
-from tests.pages.video_making import PLACES, level, make_provenance, write_video
+from tests.pages.video_making import PLACES, level, running, write_video
 from tests.video.scenes import add_features
 from tests.waiting import wait_until
 
@@ -38,43 +33,6 @@ Add = Callable[[Path], str]
 Read = Callable[..., Path]
 See = Callable[[NDArray[np.uint8]], list[Face]]
 HOSTILE_NAME = ":smile: **b** <img src=x onerror=alert(1)> $x$ [a](b.c).mp4"
-
-
-@pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch, here: Path) -> list[tuple[str, VideoSettings, bytes]]:
-    """What would be read, instead of reading it: name, settings, content."""
-    submitted: list[tuple[str, VideoSettings, bytes]] = []
-
-    def start(upload: Any, name: str, settings: VideoSettings, *, detector: str, model: Path, space: Any) -> Job:
-        content = upload.read_bytes() if isinstance(upload, Path) else upload.read()
-        if content.startswith(b"bad"):
-            raise VideoError(f'"{name}" is no video.')
-        submitted.append((name, settings, content))
-        folder = job.create_job_folder(here, name)
-        VideoRequest(name, folder / "source.mp4", settings, detector, model, make_provenance(detector, settings)).write(
-            folder
-        )
-        running(folder)
-        return Job(folder)
-
-    monkeypatch.setattr(library, "submit", start)
-    return submitted
-
-
-def running(folder: Path, text: str = "0:01 of 0:04, 1 face", done: float = 10, total: float = 40) -> None:
-    """The video counts as being read, by this process."""
-    me = psutil.Process()
-    state = {"status": "running", "pid": os.getpid(), "process_started_at": me.create_time(), "error": None}
-    (folder / "state.json").write_text(json.dumps(state))
-    progress = {
-        "done": done,
-        "total": total,
-        "message": text,
-        "started_at": time.time(),
-        "updated_at": time.time(),
-        "seconds_left": 12.4,
-    }
-    (folder / "progress.json").write_text(json.dumps(progress))
 
 
 def ended(folder: Path, state: str, error: str | None = None) -> None:

@@ -94,6 +94,7 @@ class Rtc:
     state: WebRtcStreamerState = DISCONNECTED
     requested: list[dict[str, Any]] = field(default_factory=list)
     tracks: list[dict[str, Any]] = field(default_factory=list)
+    source: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(recv=None))
     now: float = 1000.0
     looked: int = 0  # frames that a session was done with
 
@@ -126,9 +127,9 @@ def rtc(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rtc]:
         connection.requested.append(requested)
         return SimpleNamespace(state=connection.state)
 
-    def track(callback: Any, **rest: Any) -> str:
+    def track(callback: Any, **rest: Any) -> SimpleNamespace:
         connection.tracks.append({"callback": callback, **rest})
-        return "a track"
+        return connection.source
 
     work = LiveSession._run_task
 
@@ -799,7 +800,7 @@ def test_demo_starts_by_itself(live: Any, rtc: Rtc) -> None:
     requested = rtc.last
     assert requested["mode"] is webrtc.WebRtcMode.RECVONLY
     assert requested["desired_playing_state"] is True
-    assert requested["source_video_track"] == "a track"
+    assert requested["source_video_track"] is rtc.source
     assert requested["rtc_configuration"] == {"iceServers": []}
     assert not live.app.main.expander, "neither a camera's settings nor its checks"
     track = rtc.tracks[-1]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from emotion.faces import Box, Face
@@ -55,3 +59,19 @@ class BrightnessClassifier:
 def make_provenance(detector: str, settings: VideoSettings) -> dict[str, Any]:
     models = {"model": {"name": "tiny", "sha256": "0" * 64}, "detector": {"name": detector, "sha256": None}}
     return {"program": "test", **models, "settings": asdict(settings)}
+
+
+def running(folder: Path, text: str = "0:01 of 0:04, 1 face", done: float = 10, total: float = 40) -> None:
+    """The video counts as being read, by this process."""
+    me = psutil.Process()
+    state = {"status": "running", "pid": os.getpid(), "process_started_at": me.create_time(), "error": None}
+    (folder / "state.json").write_text(json.dumps(state))
+    progress = {
+        "done": done,
+        "total": total,
+        "message": text,
+        "started_at": time.time(),
+        "updated_at": time.time(),
+        "seconds_left": 12.4,
+    }
+    (folder / "progress.json").write_text(json.dumps(progress))

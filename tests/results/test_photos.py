@@ -203,6 +203,17 @@ def test_preview_is_pixelated_in_the_face_only(fake_detector: Callable, fake_cla
     assert measure_detail(pixelated, Box(100, 50, 900, 300)) > 10  # outside the face
 
 
+def test_detail_of_a_large_photo_has_more_pixels_and_stays_pixelated(analyzer: Analyzer) -> None:
+    large = make_photo(analyzer, "large.png", IMAGE.repeat(12, axis=0).repeat(12, axis=1))
+    detail = large.load_detail()
+    assert read_image(large.analysis.preview_jpeg).shape == (1050, 1400, 3)
+    assert read_image(detail.preview_jpeg).shape == (1080, 1440, 3)
+    face = np.s_[12:38, 12:38]
+    clear, hidden = (read_image(detail.render_preview(anonymize))[face] for anonymize in (False, True))
+    assert np.abs(clear.astype(int) - hidden).max() > 20
+    assert (large.has_detail, make_photo(analyzer, "small.png").has_detail) == (True, False)
+
+
 def test_thumbnails_are_small(photo: Photo, analyzer: Analyzer) -> None:
     assert photo.make_thumbnail(False).shape == (90, 120, 3)
     large = make_photo(analyzer, "large.png", np.zeros((800, 1600, 3), np.uint8))

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,7 @@ from emotion.training.classifier.config import TrainingPlan
 from emotion.training.classifier.evaluation.robustness import read_robustness
 from emotion.training.run_listing import WAITING_MESSAGE, active_runs, list_runs, load_run
 from emotion.training.runs.step_monitor import read_steps
+from tests.pages.runs_making import make_run
 from tests.waiting import wait_until
 
 PLAN = replace(TrainingPlan.from_defaults("mlp"), data="faces.npz", epochs=3)
@@ -35,13 +37,15 @@ sys.path.insert(0, {root!r})
 from emotion.jobs.reporter import job_context
 from emotion.training.manager import wait_for_slot
 from emotion.training.runs.folder import append_history, read_history
-from emotion.training.runs.step_monitor import PAUSE_FILE
+from emotion.training.runs.step_monitor import FINISH_FILE, PAUSE_FILE
 words = sys.argv[1:]
 folder = Path(words[words.index("--out") + 1])
 epochs = json.loads((folder / "config.json").read_text())["epochs"]
 with job_context(folder) as report, wait_for_slot(folder, report) if "--queue" in words else nullcontext(True) as mine:
     epoch = len(read_history(folder))
-    while mine and epoch < epochs and not report.stop_requested and "--export-only" not in words:
+    def is_over():
+        return report.stop_requested or "--export-only" in words or (folder / FINISH_FILE).exists()
+    while mine and epoch < epochs and not is_over():
         if not (folder / PAUSE_FILE).exists():
             epoch += 1
             append_history(folder, {{"epoch": epoch, "seconds": 60.0, "val_accuracy": 0.3 + epoch / 100}})
@@ -122,24 +126,48 @@ def test_a_run_is_paused_continued_stopped_and_resumed(runs: Path) -> None:
         manager.pause(job.folder)
     manager.resume(job.folder)
     wait_until(lambda: summarize(job.folder).epoch > stopped.epoch, 60)
-    manager.stop(job.folder, should_export=True)
+    manager.request_stop(job.folder)
+    wait_until(lambda: summarize(job.folder).state == "stopped", 60)
+    manager.finish(job.folder)  # of a run that has stopped
     wait_until(lambda: summarize(job.folder).state == "done", 60)
     assert summarize(job.folder).has_model
     assert summarize(job.folder).epoch < 500
 
 
 @pytest.mark.slow
-def test_stop_and_keep_does_not_wait_for_the_queue(runs: Path) -> None:
+def test_run_is_finished_before_the_next_one_starts(runs: Path) -> None:
     first = manager.start_training(replace(PLAN, epochs=5000), "first", runs)
     wait_until(lambda: summarize(first.folder).epoch >= 1, 60)
     second = manager.start_training(replace(PLAN, epochs=5000), "second", runs)
     third = manager.start_training(replace(PLAN, epochs=5000), "third", runs)
     wait_until(lambda: summarize(third.folder).state == "waiting", 60)
-    manager.stop(first.folder, should_export=True)  # its new process is younger than those that wait
+    manager.finish(first.folder)
     wait_until(lambda: summarize(first.folder).state == "done", 60)
     assert summarize(first.folder).has_model
     wait_until(lambda: summarize(second.folder).epoch >= 1, 60)
     assert summarize(second.folder).is_active
+
+
+@pytest.mark.slow
+def test_more_epochs_are_trained_after_the_end(runs: Path) -> None:
+    job = manager.start_training(replace(PLAN, epochs=2), "short", runs)
+    wait_until(lambda: summarize(job.folder).state == "done", 60)
+    manager.extend(job.folder, 3)
+    wait_until(lambda: summarize(job.folder).state == "done" and summarize(job.folder).epoch == 5, 60)
+    assert summarize(job.folder).has_model
+
+
+@pytest.mark.parametrize("changes", [{"lr_schedule": "cosine"}, {"epochs": 9}])
+def test_a_run_whose_learning_rate_has_ended_or_that_is_not_done_cannot_be_extended(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    run = make_run(tmp_path / "mine", epochs=4, planned=4, job="done")
+    (run / "checkpoint.npz").touch()
+    assert manager.can_extend(summarize(run))
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps(config | changes))
+    with pytest.raises(JobError, match="mine cannot have more epochs"):
+        manager.extend(run, 3)
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from emotion.cli.click_extensions import FRACTION, POSITIVE, Interrupted, StudioCommand, json_option, with_options
+from emotion.cli.click_extensions import FRACTION, POSITIVE, TIME, Interrupted, StudioCommand, json_option, with_options
 from emotion.cli.commands import video_analysis
 from emotion.cli.commands.video_analysis import AnalyzeOptions
 from emotion.cli.output import print_progress
@@ -38,6 +38,8 @@ def _add_video_options(command: Callable[..., None]) -> Callable[..., None]:
             "--as-video", is_flag=True, help=f"Read every file as a video, not only {suffixes}; for animated GIFs."
         ),
         click.option("--frame-stride", type=POSITIVE, help="Videos: analyze every N-th frame (default: 1, all)."),
+        click.option("--start", type=TIME, default=0.0, help="Videos: where the analyzed part begins, as 75 or 1:15."),
+        click.option("--end", type=TIME, help="Videos: where the analyzed part ends (default: the end of the video)."),
         click.option("--fast", is_flag=True, help="Videos: analyze about eight frames per second."),
         click.option("--no-annotated-video", is_flag=True, help="Videos: write no annotated video."),
     ):

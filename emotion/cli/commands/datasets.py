@@ -15,6 +15,7 @@ from emotion.cli.output import print_progress, print_result
 from emotion.cli.progress import show_progress
 
 if TYPE_CHECKING:
+    from emotion.datasets.building.config import BuildMode
     from emotion.datasets.building.jobs import BuildRequest
 
 
@@ -35,6 +36,7 @@ class BuildOptions:
     detector: str
     detection_threshold: float
     overwrite: bool
+    extend: bool
     keep_job_folder: bool
     as_json: bool
 
@@ -83,6 +85,7 @@ def list_command(as_json: bool) -> None:
 @click.option("--detector", default="", help="glance, yunet or haar (default: the best one available).")
 @click.option("--detection-threshold", type=FRACTION, default=0.6, help="Minimum score of a face, 0 to 1.")
 @click.option("--overwrite", is_flag=True, help="Replace the data set of that name.")
+@click.option("--extend", is_flag=True, help="Add the faces to the data set of that name; its faces keep their split.")
 @click.option("--keep-job-folder", is_flag=True, hidden=True)  # the page that started the job removes its folder
 @json_option
 @with_options(BuildOptions)
@@ -99,16 +102,14 @@ def build(options: BuildOptions) -> None:
 
     request = _make_request(options)
     target = request.parent / request.name
-    job_folder = get_job_folder(request.name, request.parent, overwrite=options.overwrite)
+    job_folder = get_job_folder(request.name, request.parent, mode=request.mode)
     check_result_folder(target, DATASET, inputs=[request.source])
     claim_result_folder(job_folder, DATASET_BUILD)
     owns_folder = False
     try:
         with job_context(job_folder) as report, show_progress(job_folder, request.name):
             owns_folder = not options.keep_job_folder
-            metadata = build_dataset(
-                request.source, target, request.config, job_folder, report, overwrite=options.overwrite
-            )
+            metadata = build_dataset(request.source, target, request.config, job_folder, report, mode=request.mode)
             if metadata is not None and request.source.parent == job_folder:
                 request.source.unlink()  # an upload
     finally:
@@ -139,7 +140,8 @@ def _make_request(options: BuildOptions) -> BuildRequest:
         options.detector,
         options.detection_threshold,
     )
-    return BuildRequest(options.source, options.name, options.out or DATASETS_FOLDER, config)
+    mode: BuildMode = "extend" if options.extend else "replace" if options.overwrite else "new"
+    return BuildRequest(options.source, options.name, options.out or DATASETS_FOLDER, config, mode)
 
 
 def _format_summary(metadata: Mapping[str, Any], folder: Path) -> str:

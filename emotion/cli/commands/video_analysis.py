@@ -39,6 +39,8 @@ class AnalyzeOptions:
     anonymize: bool
     features: bool
     as_video: bool
+    start: float
+    end: float | None
     frame_stride: int | None
     fast: bool
     no_annotated_video: bool
@@ -137,12 +139,14 @@ def _analyze_video(path: Path, folder: Path, options: AnalyzeOptions, overwrite:
 def _build_request(path: Path, options: AnalyzeOptions) -> VideoRequest:
     from emotion.recognition.settings import AnalyzerSettings
     from emotion.video.settings import FAST_STRIDE, VideoRequest, VideoSettings
+    from emotion.video.time_range import TimeRange
 
     max_side = options.max_side or VideoSettings().recognition.max_side
     thresholds = options.detection_threshold, options.min_confidence
     recognition = AnalyzerSettings(*thresholds, max_side, options.head, options.features)
     stride = FAST_STRIDE if options.fast else options.frame_stride or 1
-    settings = VideoSettings(recognition, stride, options.anonymize, not options.no_annotated_video)
+    time_range = TimeRange(options.start, options.end)
+    settings = VideoSettings(recognition, stride, options.anonymize, not options.no_annotated_video, time_range)
     return VideoRequest.from_video(path, _to_printable(path.name), settings, options.detector, options.model)
 
 
@@ -150,8 +154,8 @@ def _compute_fingerprint(path: Path, request: VideoRequest) -> dict[str, Any]:
     """What decides whether an earlier result is still valid, as plain JSON values."""
     from emotion.media.video_reader import VideoReader
 
-    with VideoReader(path, request.name):
-        pass  # a file that is no video is refused before anything is written
+    with VideoReader(path, request.name) as video:  # refused before anything is written
+        request.settings.time_range.select_info(video.info, request.name)
     stat = path.stat()
     return {
         "video": os.path.realpath(path),

@@ -15,7 +15,7 @@ import hashlib
 import os
 import shutil
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -24,7 +24,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.datasets.building.config import DatasetBuildConfig
+from emotion.datasets.building.config import BuildMode, DatasetBuildConfig
+from emotion.datasets.building.existing import LabeledFace, find_face_size, read_existing_faces
 from emotion.datasets.building.face_crops import crop_labeled_face
 from emotion.datasets.building.publishing import publish
 from emotion.datasets.building.rejections import REJECTION_REASONS, RejectionError, RejectionLog
@@ -36,13 +37,13 @@ from emotion.datasets.metadata import (
     METADATA_FILE,
     BuildProvenance,
     DatasetMetadata,
+    read_metadata,
     write_csv,
 )
-from emotion.datasets.readers.image_folders import sort_labels
+from emotion.datasets.readers.image_folders import center_crop, sort_labels
 from emotion.datasets.readers.photo_sources import SourcePhoto, open_source
 from emotion.datasets.splitting import split_groups
 from emotion.errors import DataError, ImageError, JobError
-from emotion.faces import Face
 from emotion.jobs.reporter import JobReporter
 from emotion.media.image_array import ImageArray
 from emotion.media.image_reader import read_image
@@ -66,7 +67,7 @@ def build_dataset(
     folder: Path,
     reporter: JobReporter,
     *,
-    overwrite: bool = False,
+    mode: BuildMode = "new",
 ) -> DatasetMetadata | None:
     """Build the data set `target` from the photos in `source`.
 
@@ -76,7 +77,7 @@ def build_dataset(
         config: The settings.
         folder: The folder of the job, on the same disk; it holds the data set until it is complete.
         reporter: Receives the progress, and may request a stop.
-        overwrite: Replace an existing data set that was built here.
+        mode: What happens to an existing data set that was built here, see `BuildMode`.
 
     Returns:
         The content of dataset.json, or None after a stop, which leaves nothing behind.
@@ -89,13 +90,16 @@ def build_dataset(
     staging = folder / "set"
     shutil.rmtree(staging, ignore_errors=True)  # left by a job that was killed
     try:
-        builder = _crop_photos(source, staging, config, reporter)
+        existing = target if mode == "extend" else None
+        if existing:
+            config = replace(config, size=find_face_size(existing))
+        builder = _crop_photos(source, staging, config, reporter, existing)
         if builder is None:
             return None
         metadata = builder.finish(source, target.name)
         if reporter.stop_requested:
             return None
-        publish(staging, target, overwrite=overwrite)
+        publish(staging, target, overwrite=mode != "new")
         return metadata
     except OSError as error:
         reason = "the disk is full" if error.errno == errno.ENOSPC else str(error.strerror)
@@ -107,13 +111,15 @@ def build_dataset(
 
 
 def _crop_photos(
-    source: Path, staging: Path, config: DatasetBuildConfig, reporter: JobReporter
+    source: Path, staging: Path, config: DatasetBuildConfig, reporter: JobReporter, existing: Path | None
 ) -> _DatasetBuilder | None:
-    """Crop the faces of all photos into `staging`; None after a stop."""
+    """Crop the faces of all photos into `staging`, beside those of the data set `existing`; None after a stop."""
     reporter.progress(0, 0, gettext_noop("Looking for photos"))
     with open_source(source, lambda: reporter.stop_requested) as photos:
         require_free_space(staging.parent, len(photos) * (config.size**2 + _BYTES_PER_PHOTO) + _MIN_FREE_BYTES)
         builder = _DatasetBuilder(staging, config)
+        if existing:
+            builder.add_existing(existing)
         for i, photo in enumerate(photos):
             message = f"Photo {i + 1:,} of {len(photos):,}: {photo.name[-_MAX_SHOWN_NAME:]}"
             reporter.progress(i, len(photos), message)
@@ -132,6 +138,7 @@ class _CroppedFace:
     box: tuple[int, int, int, int]
     detection_score: float
     digest: bytes  # of the pixels
+    split: int = -1  # that it has already, an index into `SPLITS`
 
 
 class _FaceRow(NamedTuple):
@@ -168,27 +175,36 @@ class _DatasetBuilder:
             if not photo.label:
                 raise RejectionError("no label", "The photo is in no folder that names a label.")
             image = read_image(photo.read(), name=photo.name)
-            self._add_face(photo, *crop_labeled_face(image, self._analyzer, self._config))
+            crop, face = crop_labeled_face(image, self._analyzer, self._config)
+            box, score = (face.box.to_int_xyxy(), face.detection_score) if face else ((0, 0, 0, 0), 1.0)
+            self._add_face(LabeledFace(photo.label, -1, crop, photo.name, box, score))
         except RejectionError as error:
             self._rejections.add(photo.name, photo.label, error, image)
         except ImageError as error:
             self._rejections.add(photo.name, photo.label, RejectionError("unreadable", str(error)), None)
 
-    def _add_face(self, photo: SourcePhoto, crop: ImageArray, face: Face | None) -> None:
+    def add_existing(self, folder: Path) -> None:
+        """Add the faces of a data set, which keep their splits, and its list of rejected photos."""
+        for face in read_existing_faces(folder):
+            self._add_face(face._replace(crop=center_crop(face.crop, self._config.size)))
+        self._rejections.add_existing(folder)
+        self._num_photos += (read_metadata(folder) or {}).get("photos", 0)
+
+    def _add_face(self, face: LabeledFace) -> None:
         index = len(self._faces)
-        digest = hashlib.blake2b(crop.tobytes(), digest_size=_DIGEST_BYTES).digest()
+        digest = hashlib.blake2b(face.crop.tobytes(), digest_size=_DIGEST_BYTES).digest()
         first = self._first_index.setdefault(digest, index)
         if first < index:
             twin = self._faces[first]
-            if twin.label == photo.label:
+            if twin.label == face.label:
                 message = f"The face has the same pixels as that of {twin.photo_name}."
-                return self._rejections.add(photo.name, photo.label, RejectionError("duplicate", message), crop)
+                return self._rejections.add(face.photo, face.label, RejectionError("duplicate", message), face.crop)
             self._conflicts |= {first, index}
         path = self._staging / _CROPS_FOLDER / f"{index}.png"
-        _write_png(path, crop)
-        box, score = (face.box.to_int_xyxy(), face.detection_score) if face else ((0, 0, 0, 0), 1.0)
-        self._faces.append(_CroppedFace(photo.name, photo.label, path, box, score, digest))
-        self._fingerprints.append(Fingerprints.from_images(crop[None]))
+        _write_png(path, face.crop)
+        cropped = _CroppedFace(face.photo, face.label, path, face.box, face.detection_score, digest, face.split)
+        self._faces.append(cropped)
+        self._fingerprints.append(Fingerprints.from_images(face.crop[None]))
 
     def finish(self, source: Path, name: str) -> DatasetMetadata:
         """Split the faces, write all files of the data set, and return the content of dataset.json.
@@ -206,7 +222,8 @@ class _DatasetBuilder:
         groups = group_fingerprints(Fingerprints.concatenate([self._fingerprints[i] for i in kept]))
         names = sort_labels({face.label for face in faces})
         labels = np.array([names.index(face.label) for face in faces])
-        split = split_groups(labels, groups, self._config.split_ratios, self._config.seed)
+        existing_split = np.array([face.split for face in faces], np.int8)
+        split = split_groups(labels, groups, self._config.split_ratios, self._config.seed, existing_split)
         rows = self._move_faces(faces, split, groups)
         shutil.rmtree(self._staging / _CROPS_FOLDER)
         metadata = self._make_metadata(source, name, names, rows)

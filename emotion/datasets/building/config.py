@@ -12,6 +12,8 @@ from emotion.field_types import check_types
 SIZE_RANGE: Final = (16, 512)  # pixels
 _MAX_FACE_PX: Final = 4096
 
+# An existing data set of the same name is refused, replaced, or gets more faces.
+BuildMode = Literal["new", "replace", "extend"]
 MultiFacePolicy = Literal["largest", "none"]
 
 

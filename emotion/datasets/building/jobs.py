@@ -12,9 +12,9 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple, get_args
 
-from emotion.datasets.building.config import DatasetBuildConfig
+from emotion.datasets.building.config import BuildMode, DatasetBuildConfig
 from emotion.datasets.building.publishing import validate_name
 from emotion.datasets.metadata import DATASETS_FOLDER
 from emotion.datasets.readers.photo_sources import sanitize_label
@@ -36,6 +36,15 @@ _MIN_FREE_BYTES: Final = 100_000_000  # stay free on the disk beside an upload
 _STOP_TIMEOUT_SECONDS: Final = 5.0
 
 
+class BuildTarget(NamedTuple):
+    """The data set that a job builds: `name` in the folder `parent`, None for that of all data sets."""
+
+    name: str
+    config: DatasetBuildConfig
+    mode: BuildMode = "new"
+    parent: Path | None = None
+
+
 class UploadedPhoto(NamedTuple):
     """An uploaded photo with the label that a person gave it."""
 
@@ -44,9 +53,9 @@ class UploadedPhoto(NamedTuple):
     content: bytes
 
 
-def get_job_folder(name: str, parent: Path, *, overwrite: bool = False) -> Path:
+def get_job_folder(name: str, parent: Path, *, mode: BuildMode = "new") -> Path:
     """Return the folder of the job that builds data set `name` in `parent`; raises as `validate_name` does."""
-    validate_name(name, parent, overwrite=overwrite)
+    validate_name(name, parent, overwrite=mode != "new")
     return parent / f".{name}{JOB_SUFFIX}"
 
 
@@ -58,6 +67,7 @@ class BuildRequest:
     name: str
     parent: Path
     config: DatasetBuildConfig
+    mode: BuildMode = "new"
 
     def write(self, path: Path) -> None:
         """Write it as JSON, for `emotion dataset build --config`."""
@@ -68,6 +78,7 @@ class BuildRequest:
                 "name": self.name,
                 "parent": str(self.parent),
                 "config": asdict(self.config),
+                "mode": self.mode,
             },
         )
 
@@ -80,23 +91,30 @@ class BuildRequest:
         try:
             source, name, parent, config = (value[key] for key in ("source", "name", "parent", "config"))
             settings = DatasetBuildConfig(**config | {"split_ratios": tuple(config["split_ratios"])})
-            return cls(Path(source), str(name), Path(parent), settings)
+            return cls(Path(source), str(name), Path(parent), settings, _parse_mode(value["mode"]))
         except (TypeError, KeyError) as error:
             raise DataError(_("{path} is damaged; build the data set anew.").format(path=path)) from error
 
 
-def start_from_path(source: Path, name: str, config: DatasetBuildConfig, parent: Path | None = None) -> Job:
+def _parse_mode(value: object) -> BuildMode:
+    for mode in get_args(BuildMode):
+        if value == mode:
+            return mode
+    raise TypeError
+
+
+def start_from_path(source: Path, target: BuildTarget) -> Job:
     """Build from a folder or ZIP on this machine; raises `EmotionError` where there is none or the job cannot start."""
     if not source.exists():
         raise DataError(
             _("There is no {source}; give a folder or a ZIP of photos sorted by label.").format(source=source)
         )
-    return _start(_create_folder(name, parent or DATASETS_FOLDER), source.absolute(), name, config)
+    return _start(_create_folder(target), source.absolute(), target)
 
 
-def start_from_zip(upload: BinaryIO, name: str, config: DatasetBuildConfig, parent: Path | None = None) -> Job:
+def start_from_zip(upload: BinaryIO, target: BuildTarget) -> Job:
     """Build from an uploaded ZIP, which is kept until the job is deleted; raises `EmotionError`."""
-    folder = _create_folder(name, parent or DATASETS_FOLDER)
+    folder = _create_folder(target)
     try:
         require_free_space(folder, upload.seek(0, 2) + _MIN_FREE_BYTES)
         upload.seek(0)
@@ -105,14 +123,12 @@ def start_from_zip(upload: BinaryIO, name: str, config: DatasetBuildConfig, pare
     except OSError as error:
         delete_job(Job(folder))
         raise _upload_error(folder, error) from error
-    return _start(folder, folder / UPLOAD_FILE, name, config)
+    return _start(folder, folder / UPLOAD_FILE, target)
 
 
-def start_from_photos(
-    photos: Iterable[UploadedPhoto], name: str, config: DatasetBuildConfig, parent: Path | None = None
-) -> Job:
+def start_from_photos(photos: Iterable[UploadedPhoto], target: BuildTarget) -> Job:
     """Build from uploaded photos; raises `EmotionError`."""
-    folder = _create_folder(name, parent or DATASETS_FOLDER)
+    folder = _create_folder(target)
     try:
         with zipfile.ZipFile(folder / UPLOAD_FILE, "w", zipfile.ZIP_STORED) as archive:
             for number, photo in enumerate(photos, 1):
@@ -121,7 +137,7 @@ def start_from_photos(
     except OSError as error:
         delete_job(Job(folder))
         raise _upload_error(folder, error) from error
-    return _start(folder, folder / UPLOAD_FILE, name, config)
+    return _start(folder, folder / UPLOAD_FILE, target)
 
 
 def _upload_error(folder: Path, error: OSError) -> JobError:
@@ -132,8 +148,9 @@ def _upload_error(folder: Path, error: OSError) -> JobError:
     )
 
 
-def _create_folder(name: str, parent: Path) -> Path:
-    folder = get_job_folder(name, parent)
+def _create_folder(target: BuildTarget) -> Path:
+    name, parent = target.name, target.parent or DATASETS_FOLDER
+    folder = get_job_folder(name, parent, mode=target.mode)
     if folder.exists():
         age = time.time() - folder.stat().st_mtime
         is_uploading = not (folder / _STATE_FILE).exists() and age < _UPLOAD_TIMEOUT_SECONDS
@@ -155,10 +172,11 @@ def _create_folder(name: str, parent: Path) -> Path:
     return folder
 
 
-def _start(folder: Path, source: Path, name: str, config: DatasetBuildConfig) -> Job:
+def _start(folder: Path, source: Path, target: BuildTarget) -> Job:
     try:
-        BuildRequest(source, name, folder.parent.absolute(), config).write(folder / _REQUEST_FILE)
-        write_json(folder / "job.json", {"label": name, "created": time.time()})
+        request = BuildRequest(source, target.name, folder.parent.absolute(), target.config, target.mode)
+        request.write(folder / _REQUEST_FILE)
+        write_json(folder / "job.json", {"label": target.name, "created": time.time()})
         return _start_job(folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

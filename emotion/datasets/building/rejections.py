@@ -7,6 +7,7 @@ rejected/00001.jpg     thumbnails of some of them
 from __future__ import annotations
 
 import csv
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -74,6 +75,14 @@ class RejectionLog:
             (self._folder / thumbnail).write_bytes(encode_jpeg(_make_thumbnail(image), _THUMBNAIL_QUALITY))
         self._photos.append(RejectedPhoto(name, label, error.reason, str(error), thumbnail))
 
+    def add_existing(self, folder: Path) -> None:
+        """Add the rejected photos of the data set in `folder`, with their thumbnails."""
+        for photo in read_rejected(folder):
+            if is_thumbnail(folder, photo.thumbnail):
+                shutil.copyfile(folder / photo.thumbnail, self._folder / photo.thumbnail)
+                self._num_thumbnails[photo.reason] += 1
+            self._photos.append(photo)
+
     def count_reasons(self) -> Counter[str]:
         """Count the photos by reason."""
         return Counter(photo.reason for photo in self._photos)
@@ -91,6 +100,12 @@ def read_rejected(folder: Path) -> list[RejectedPhoto]:
     except (OSError, csv.Error):
         return []
     return [RejectedPhoto(*(str(row.get(name) or "") for name in REJECTED_COLUMNS)) for row in rows]
+
+
+def is_thumbnail(folder: Path, name: str) -> bool:
+    """Whether a name in rejected.csv is a file of the data set: a list edited by hand may hold any path."""
+    path = folder / name
+    return bool(name) and path.resolve().parent.parent == folder.resolve() and path.is_file()
 
 
 def _make_thumbnail(image: ImageArray) -> ImageArray:

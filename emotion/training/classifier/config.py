@@ -238,6 +238,7 @@ class TrainingConfig:
     distillation_weight: float = 0.5  # their share in the loss
     init_from: str = ""  # the sha256 of the file with the initial weights; "" for random ones
     trained_heads: tuple[str, ...] = ()  # () for the whole network
+    kept_heads: tuple[str, ...] = ()  # heads of the initial weights that no face of the data can train
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -254,7 +255,13 @@ class TrainingConfig:
             raise EmotionError(f"The distillation weight is {self.distillation_weight}; expected a number from 0 to 1.")
 
     @classmethod
-    def from_plan(cls, plan: TrainingPlan, teachers: tuple[str, ...] = (), init_from: str = "") -> TrainingConfig:
+    def from_plan(
+        cls,
+        plan: TrainingPlan,
+        teachers: tuple[str, ...] = (),
+        init_from: str = "",
+        kept_heads: tuple[str, ...] = (),
+    ) -> TrainingConfig:
         """Return the settings of a plan for one of `NATIVE_NETWORKS`.
 
         `teachers` and `init_from` are the sha256 of those of the plan. What is trained already needs no small images.
@@ -269,6 +276,7 @@ class TrainingConfig:
             teachers=teachers,
             init_from=init_from,
             trained_heads=plan.trained_heads,
+            kept_heads=kept_heads,
         )
 
     def image_size_at(self, epoch: int) -> int:

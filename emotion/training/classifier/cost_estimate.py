@@ -14,6 +14,8 @@ import numpy as np
 
 from emotion.datasets.label_sets import LABEL_SETS
 from emotion.errors import EmotionError
+from emotion.jobs.process_record import STATE_FILE, ProcessRecord
+from emotion.storage import read_json
 from emotion.training.classifier.config import TrainingPlan
 from emotion.training.classifier.networks.zoo import ArchitectureInfo, get_architecture
 from emotion.training.runs.folder import CONFIG_FILE, read_history
@@ -21,6 +23,9 @@ from emotion.training.runs.folder import CONFIG_FILE, read_history
 _BASE_MEMORY_BYTES: Final = 900_000_000  # bytes that TensorFlow takes before training starts
 
 _FULL_TRAINING_FACTOR: Final = 3  # duration of training all layers relative to training the head only
+_OVERHEAD_SECONDS: Final = 15.0  # of one core, to load TensorFlow, to trace the network, to export and to score it
+_MAX_SIZE_RATIO: Final = 4.0  # between data sets whose epochs are compared: small ones have other costs than steps
+_MAX_COMPARED_RUNS: Final = 5
 
 # GFLOPS of one core of the machine on which `ArchitectureInfo.train_ms_per_image` is measured.
 _REFERENCE_GFLOPS: Final = 108.0
@@ -28,12 +33,25 @@ _REFERENCE_GFLOPS: Final = 108.0
 
 @dataclass(frozen=True)
 class CostEstimate:
-    """Hold the expected cost of a training; `is_measured` if it is derived from an earlier run on this machine."""
+    """Hold the expected cost of a training.
+
+    Attributes:
+        num_parameters: Of the network.
+        seconds_per_epoch: The time of an epoch.
+        overhead_seconds: The time before the first epoch and after the last one.
+        memory_bytes: The memory during the training.
+        is_measured: Whether the time of an epoch is that of an earlier run on this machine.
+    """
 
     num_parameters: int
     seconds_per_epoch: float
+    overhead_seconds: float
     memory_bytes: int
     is_measured: bool = False
+
+    def total_seconds(self, epochs: int) -> float:
+        """Return the time of a training of so many epochs."""
+        return self.overhead_seconds + epochs * self.seconds_per_epoch
 
 
 def estimate_cost(
@@ -45,8 +63,8 @@ def estimate_cost(
         plan: The training to estimate.
         num_rows: The number of labeled faces in all splits, about 80% of which are training faces.
         num_classes: The number of classes, for the label set "own".
-        runs_folder: A folder with earlier runs; finished epochs of the same network give a better estimate than the
-            reference durations.
+        runs_folder: A folder with earlier runs; those of the same network on a data set of similar size give a better
+            estimate than the reference durations.
 
     Returns:
         The estimated cost.
@@ -58,7 +76,7 @@ def estimate_cost(
     size_factor = plan.width_factor**2  # filters are connected to filters, so that weights and time grow by the square
     num_parameters = round(architecture.count_parameters(num_outputs) * size_factor)
     # Pretrained weights are frozen: only the head is trained, and fewer activations stay in memory.
-    is_frozen = plan.weights != "random"
+    is_frozen = plan.weights != "random" or bool(plan.trained_heads)
     num_trainable = 65 * 1536 if is_frozen else num_parameters
     training_bytes = (
         num_parameters * 4
@@ -66,38 +84,80 @@ def estimate_cost(
         + num_rows * 48 * 48 * 2
         + plan.batch_size * architecture.activation_bytes // (4 if is_frozen else 1)
     )
-    seconds_per_row = _find_seconds_per_row(architecture, runs_folder) if runs_folder is not None else None
-    if seconds_per_row is not None:
-        return CostEstimate(
-            num_parameters, seconds_per_row * num_rows, _BASE_MEMORY_BYTES + training_bytes, is_measured=True
-        )
+    runs = _list_measured_runs(runs_folder) if runs_folder is not None else []
+    overheads = [run.overhead_seconds for run in runs[:_MAX_COMPARED_RUNS] if run.overhead_seconds > 0]
+    reference = _OVERHEAD_SECONDS * _REFERENCE_GFLOPS / measure_gflops() * _measure_slowdown(1)
+    overhead = min(overheads, default=reference)  # a run that waited or paused took longer
+    memory_bytes = _BASE_MEMORY_BYTES + training_bytes
+    for run in runs:
+        is_similar = 1 / _MAX_SIZE_RATIO <= run.num_rows / num_rows <= _MAX_SIZE_RATIO
+        if is_similar and (run.network, run.is_frozen) == (plan.network, is_frozen):
+            seconds = run.seconds_per_epoch / run.num_rows * num_rows
+            return CostEstimate(num_parameters, seconds, overhead, memory_bytes, is_measured=True)
     ms_per_row = (
         architecture.train_ms_per_image
         * size_factor
-        * (_FULL_TRAINING_FACTOR if architecture.pretrained_note and not is_frozen else 1)
+        * _relative_duration(architecture, is_frozen)
         * _REFERENCE_GFLOPS
         / measure_gflops()
     )
-    seconds_per_epoch = num_rows * ms_per_row / 1000 / (os.cpu_count() or 1)
-    return CostEstimate(num_parameters, seconds_per_epoch, _BASE_MEMORY_BYTES + training_bytes)
+    cores = os.cpu_count() or 1
+    seconds = num_rows * ms_per_row / 1000 / cores * _measure_slowdown(cores)
+    return CostEstimate(num_parameters, seconds, overhead, memory_bytes)
 
 
-def _find_seconds_per_row(architecture: ArchitectureInfo, runs_folder: Path) -> float | None:
-    """Return the seconds per row and epoch in the newest run of the network with two full epochs, None without one."""
-    from emotion.storage import read_json
+def _relative_duration(architecture: ArchitectureInfo, is_frozen: bool) -> float:
+    """Return the duration of an epoch relative to the reference, which freezes pretrained networks and no other."""
+    if architecture.pretrained_note:
+        return 1 if is_frozen else _FULL_TRAINING_FACTOR
+    return 1 / _FULL_TRAINING_FACTOR if is_frozen else 1
 
+
+@dataclass(frozen=True)
+class _MeasuredRun:
+    network: str
+    is_frozen: bool
+    num_rows: int
+    seconds_per_epoch: float
+    overhead_seconds: float  # 0 where it is not known
+
+
+def _list_measured_runs(runs_folder: Path) -> list[_MeasuredRun]:
+    """List the runs with two full epochs or more, the newest first."""
     folders = sorted(runs_folder.iterdir(), key=os.path.getmtime, reverse=True) if runs_folder.is_dir() else []
-    for folder in folders:
-        try:
-            config = read_json(folder / CONFIG_FILE) or {}
-            rows = config.get("rows")
-            # The first epoch includes graph tracing.
-            seconds = [float(row.get("seconds") or 0) for row in read_history(folder)][1:]
-        except (EmotionError, OSError):
-            continue
-        if config.get("network") == architecture.name and isinstance(rows, int) and rows > 0 and seconds:
-            return float(np.median(seconds)) / rows
-    return None
+    return [run for folder in folders if (run := _measure_run(folder)) is not None]
+
+
+def _measure_run(folder: Path) -> _MeasuredRun | None:
+    try:
+        config = read_json(folder / CONFIG_FILE) or {}
+        # The first epoch includes graph tracing.
+        seconds = [float(row.get("seconds") or 0) for row in read_history(folder)][1:]
+    except (EmotionError, OSError):
+        return None
+    network, rows = config.get("network"), config.get("rows")
+    if not isinstance(network, str) or not isinstance(rows, int) or rows <= 0 or not seconds:
+        return None
+    is_frozen = config.get("weights", "random") != "random" or bool(config.get("trained_heads"))
+    median = float(np.median(seconds))
+    return _MeasuredRun(network, is_frozen, rows, median, _measure_overhead(folder, median * (len(seconds) + 1)))
+
+
+def _measure_overhead(folder: Path, epoch_seconds: float) -> float:
+    """Return how much longer the job of a run took than its epochs; 0 where that is not known, as of a resumed run."""
+    try:
+        record = ProcessRecord.read(folder)
+        ended_at = (folder / STATE_FILE).stat().st_mtime
+    except (EmotionError, OSError):
+        return 0.0
+    return max(0.0, ended_at - record.process_started_at - epoch_seconds) if record.status == "done" else 0.0
+
+
+def _measure_slowdown(num_threads: int) -> float:
+    """Return how much longer a process with so many busy threads takes beside the present load of this machine."""
+    if not hasattr(os, "getloadavg"):  # on Windows
+        return 1.0
+    return max(1.0, (os.getloadavg()[0] + num_threads) / (os.cpu_count() or 1))
 
 
 @lru_cache(maxsize=1)

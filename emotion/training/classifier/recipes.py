@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.datasets.dataset import Dataset, expression_distribution, hash_split
+from emotion.datasets.dataset import Dataset, expression_distribution, hash_split, is_non_face
 from emotion.datasets.duplicates import duplicate_report
 from emotion.datasets.label_sets import (
     TaskDataset,
@@ -28,11 +28,13 @@ from emotion.model_store.store import ModelBundle, compute_sha256
 from emotion.training.classifier.batches import TeacherEnsemble, get_head_sizes
 from emotion.training.classifier.config import TrainingConfig, TrainingPlan, find_weights_file
 from emotion.training.classifier.evaluation.scoring import wrap_dataset
+from emotion.training.classifier.networks.source_card import read_source_card
 from emotion.training.classifier.networks.zoo import get_architecture
 from emotion.training.runs.run_context import RunContext
 
 # These may change between a stop and a resume.
 _MUTABLE_SETTINGS: Final = ("data", "ferplus_csv", "negatives_dir", "tensorboard")
+_FACE_THRESHOLD: Final = 0.5  # before it is fitted on the validation split
 
 
 class Recipe(ABC):
@@ -76,13 +78,21 @@ class MultiHeadRecipe(Recipe):
         check_labels(data.source, data.label_names)
         self.task, self._plan, self._negative_crops = wrap_dataset(data), plan, negative_crops
         self._init_file = find_weights_file(Path(plan.init_from), plan.network) if plan.init_from else None
+        self._init_card = read_source_card(self._init_file) if self._init_file else None
         self._config = TrainingConfig.from_plan(
             plan,
             tuple(bundle.sha256 for bundle in teachers),
             compute_sha256(self._init_file) if self._init_file else "",
+            self._find_kept_heads(),
         )
         labels = {head: self._labels(head) for head in get_head_sizes(data, has_negatives=False)}
         self._teachers = TeacherEnsemble(teachers, labels) if teachers else None
+
+    def _find_kept_heads(self) -> tuple[str, ...]:
+        """Return the face head of the initial weights where neither data nor photos without faces can train it."""
+        has_face_head = self._init_card is not None and self._init_card.face_head is not None
+        has_negatives = self._negative_crops is not None or bool(is_non_face(self.task.data).any())
+        return ("face",) if has_face_head and not has_negatives else ()
 
     def _labels(self, head: str) -> tuple[str, ...]:
         return FERPLUS_LABELS if head in ("ferplus", "expression") else self.task.data.label_names
@@ -127,12 +137,17 @@ class MultiHeadRecipe(Recipe):
             ),
             "default_head": next(head for head in ("expression", "ferplus", "fer2013") if head in heads),
             "heads": self._describe_heads(heads),
-            "face_head": {"output": "face", "threshold": 0.5} if "face" in heads else None,
+            "face_head": {"output": "face", "threshold": self._face_threshold()} if "face" in heads else None,
             "teachers": list(self._config.teachers),
             "initialized_from": self._config.init_from or None,
         }
         # A card with other labels than the known expressions has to declare them.
         return fields if set(data.label_names) <= set(EXPRESSIONS) else {**fields, "label_set": "own"}
+
+    def _face_threshold(self) -> float:
+        """Return the probability of a face before calibration."""
+        face_head = self._init_card.face_head if self._init_card and self._config.kept_heads else None
+        return face_head.threshold if face_head else _FACE_THRESHOLD
 
     def _describe_heads(self, names: list[str]) -> dict[str, Any]:
         heads = _describe_heads({head: self._labels(head) for head in names if head != "face"})

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from emotion.datasets.dataset import Dataset
 from emotion.datasets.label_sets import TaskDataset
+from emotion.datasets.readers.hard_negatives import mine_hard_negatives
+from emotion.datasets.readers.loaders import load_dataset
 from emotion.errors import DivergenceError, EmotionError
 from emotion.jobs.reporter import JobReporter
 from emotion.model_store.store import ModelBundle, open_model
@@ -22,6 +24,15 @@ from emotion.training.parallel.group import WorkerGroup
 from emotion.training.runs.folder import read_history, remove_card, write_config
 from emotion.training.runs.run_context import RunContext
 from emotion.translation.messages import gettext_noop
+
+
+def train_plan(plan: TrainingPlan, folder: Path, reporter: JobReporter) -> ModelBundle:
+    """Do what `train_classifier` does with the data set and the images without faces that a plan names."""
+    data = load_dataset(
+        Path(plan.data), Path(plan.ferplus_csv) if plan.ferplus_csv else None, get_architecture(plan.network).input_size
+    )
+    crops = mine_hard_negatives(Path(plan.negatives_dir)) if plan.negatives_dir else None
+    return train_classifier(data, plan, folder, reporter, negative_crops=crops)
 
 
 def train_classifier(

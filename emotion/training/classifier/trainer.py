@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from emotion.datasets.augmentation import resize_images
 from emotion.datasets.dataset import Dataset, is_non_face
 from emotion.errors import EmotionError
+from emotion.expressions import FERPLUS_LABELS
 from emotion.training.classifier.batches import (
     WHOLE,
     ClassifierBatches,
@@ -93,7 +94,7 @@ class MultiHeadTraining(ClassifierTraining[TrainingConfig]):
         keras.utils.set_random_seed(config.seed)
         train_data = data.take(data.rows_in("train"))
         has_negatives = negative_crops is not None or bool(is_non_face(train_data).any())
-        self.heads = get_head_sizes(data, has_negatives)
+        self.heads = get_head_sizes(data, has_negatives or "face" in config.kept_heads)
         self.images, self.targets = train_data.images, encode_targets(train_data, config, self.heads)
         held_out = held_out_mask(negative_crops)
         if negative_crops is not None:
@@ -104,6 +105,8 @@ class MultiHeadTraining(ClassifierTraining[TrainingConfig]):
         self.export_network = multi_head.CLASSIFIER_NETWORKS[config.network](self.heads)
         if config.trained_heads:
             self._freeze_except(config.trained_heads)
+        for head in config.kept_heads:
+            self.export_network.get_layer(head).trainable = False
         self.network = with_fused_batch_norm(self.export_network)
         self._part = WHOLE
         if group is not None:
@@ -154,7 +157,7 @@ class MultiHeadTraining(ClassifierTraining[TrainingConfig]):
         self.network.compile(
             optimizer,
             loss=losses,
-            loss_weights={head: loss_weights[head] for head in self.heads},
+            loss_weights={head: 0.0 if head in config.kept_heads else loss_weights[head] for head in self.heads},
             weighted_metrics={
                 head: keras.metrics.CategoricalAccuracy(name="accuracy") for head in self.heads if head != "face"
             },
@@ -168,8 +171,12 @@ class MultiHeadTraining(ClassifierTraining[TrainingConfig]):
             faces = resize_images(self.images[rows], self.config.progressive_sizes[-1])
             load_face_recognition_weights(self.export_network, path, faces)
         else:
-            load_initial_weights(self.export_network, path, self.heads)
+            load_initial_weights(self.export_network, path, {head: self._labels(head) for head in self.heads})
         self.network.set_weights(self.export_network.get_weights())
+
+    def _labels(self, head: str) -> tuple[str, ...]:
+        labels = {"fer2013": self._task.data.label_names, "face": ()}
+        return labels.get(head, FERPLUS_LABELS)
 
     def start_epoch(self, epoch: int) -> ClassifierBatches:
         """Return the batches in the image size of the epoch."""

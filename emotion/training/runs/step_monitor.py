@@ -13,6 +13,7 @@ from emotion.training.runs.folder import read_csv_rows
 
 STEPS_FILE: Final = "steps.csv"
 PAUSE_FILE: Final = "pause"  # while it is in the run folder, the training waits
+FINISH_FILE: Final = "finish"  # while it is in the run folder, no further epoch is trained
 PAUSED_MESSAGE: Final = "Paused"
 _COLUMNS: Final = ("epoch", "step", "num_steps", "seconds", "loss", "accuracy", "learning_rate")
 ROW_INTERVAL_SECONDS: Final = 2.0  # between two rows
@@ -31,6 +32,12 @@ class ProgressReporter(Protocol):
     def progress(self, done: float, total: float, message: str = "", *, counts_time: bool = True) -> None:
         """Report `done` of `total` epochs."""
         ...
+
+
+def clear_requests(folder: Path) -> None:
+    """Remove what asks the training in a run folder to pause or to finish, before it starts or continues."""
+    for name in (PAUSE_FILE, FINISH_FILE):
+        (folder / name).unlink(missing_ok=True)
 
 
 class TrainingStopped(Exception):
@@ -72,6 +79,11 @@ class StepMonitor:
             reporter.progress(done, epochs, text, counts_time=text != PAUSED_MESSAGE)
 
         return cls(folder, lambda: reporter.stop_requested, on_progress)
+
+    @property
+    def finish_requested(self) -> bool:
+        """Whether the best epoch so far should become the model, without further training."""
+        return (self._folder / FINISH_FILE).exists()
 
     def start_epoch(self, epoch: int, num_steps: int) -> None:
         """Begin epoch `epoch` (from 1) and remove its rows and later ones, which a crash may have left."""

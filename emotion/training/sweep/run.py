@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
 from typing import Final
@@ -11,10 +10,8 @@ from emotion.errors import JobError
 from emotion.formatting import format_accuracy
 from emotion.jobs.reporter import JobReporter
 from emotion.storage import write_atomic
-from emotion.training import manager
-from emotion.training.run_listing import RunSummary, load_run
-from emotion.training.runs.folder import read_accuracies
 from emotion.training.runs.step_monitor import TrainingStopped
+from emotion.training.sweep.engines.engine import TrialEngine, TrialStatus
 from emotion.training.sweep.records import (
     BASELINE_NUMBER,
     SweepRecord,
@@ -53,11 +50,12 @@ class SweepRun:
     Args:
         folder: Its folder, which has the run folders of the trials.
         record: Its state so far.
+        engine: Trains the trials.
         num_workers: How many trials are trained at a time.
     """
 
-    def __init__(self, folder: Path, record: SweepRecord, num_workers: int = 1) -> None:
-        self._folder, self._record, self._num_workers = folder, record, num_workers
+    def __init__(self, folder: Path, record: SweepRecord, engine: TrialEngine, num_workers: int = 1) -> None:
+        self._folder, self._record, self._engine, self._num_workers = folder, record, engine, num_workers
         self._plan = record.request.training_plan
         self._study = SweepStudy(record.request, [t for t in record.trials if t.number != BASELINE_NUMBER])
         self._num_restarts: dict[int, int] = {}
@@ -84,7 +82,7 @@ class SweepRun:
                 time.sleep(_POLL_SECONDS)
         finally:  # also after an error, so that no trial goes on alone
             for trial in self._list_running():
-                self._stop_run(trial)
+                self._engine.stop(self._folder / trial.folder_name)
         total = self._record.request.num_trials
         raise TrainingStopped(f"Stopped: {self._record.num_finished} of {total} trials are done and kept.")
 
@@ -102,43 +100,44 @@ class SweepRun:
 
     def _follow(self, trial: TrialRecord, reporter: JobReporter) -> None:
         """Bring the record of a trial up to date with its run folder, and stop the run where it is poor."""
-        run = load_run(self._folder / trial.folder_name)  # before its history, which may grow meanwhile
-        accuracies = read_accuracies(self._folder / trial.folder_name)
+        status = self._engine.observe(self._folder / trial.folder_name)
+        accuracies = status.accuracies
         new_epochs = range(len(trial.accuracies), len(accuracies))
-        trial = trial.model_copy(update={"accuracies": accuracies, "seconds": run.train_minutes * 60 if run else 0.0})
+        trial = trial.model_copy(update={"accuracies": accuracies, "seconds": status.seconds})
         is_poor = False
         if trial.number != BASELINE_NUMBER:
             for epoch in new_epochs:
                 is_poor |= self._study.report(trial.number, epoch + 1, accuracies[epoch])
         if new_epochs:
             self._update(trial)
-        if run is None or not run.is_active:
-            self._handle_end(trial, run, reporter)
-        elif is_poor and len(accuracies) < run.epochs:
-            self._stop_run(trial)
+        if not status.is_active:
+            self._handle_end(trial, status, reporter)
+        elif is_poor and len(accuracies) < status.epochs:
+            self._engine.stop(self._folder / trial.folder_name)
             self._finish(trial, "pruned")
 
-    def _handle_end(self, trial: TrialRecord, run: RunSummary | None, reporter: JobReporter) -> None:
+    def _handle_end(self, trial: TrialRecord, status: TrialStatus, reporter: JobReporter) -> None:
         """Decide what the end of a run, or that it has not begun, means for its trial."""
         if reporter.stop_requested:  # its process received the signal, too
             return
-        folder = self._folder / trial.folder_name
-        if run is None or not run.config:
-            shutil.rmtree(folder, ignore_errors=True)  # what a kill left while the folder was made
-            manager.create_run(apply_settings(self._plan, trial.settings), trial.folder_name, self._folder)
-            manager.start_run(folder)
-        elif run.state in ("done", "diverged") and trial.accuracies:
+        num_restarts = self._num_restarts.get(trial.number)
+        if status.state is None:
+            self._start_run(trial)
+        elif status.state in ("done", "diverged") and trial.accuracies:
             self._finish(trial, "complete")
-        elif run.state == "interrupted" and self._num_restarts.get(trial.number, 0) < _MAX_RESTARTS:
-            self._num_restarts[trial.number] = self._num_restarts.get(trial.number, 0) + 1
-            manager.start_run(folder)
-        elif run.state == "stopped" and trial.number in self._num_restarts:
+        elif status.state == "interrupted" and (num_restarts or 0) < _MAX_RESTARTS:
+            self._num_restarts[trial.number] = (num_restarts or 0) + 1
+            self._start_run(trial)
+        elif status.state == "stopped" and num_restarts is not None:
             self._finish(trial, "pruned")
-        elif run.state == "stopped":  # with the sweep, or by a person: tried again once
+        elif status.state == "stopped":  # with the sweep, or by a person: tried again once
             self._num_restarts[trial.number] = 1
-            manager.start_run(folder)
+            self._start_run(trial)
         else:
-            self._finish(trial, "failed", run.error or "Its process ended.")
+            self._finish(trial, "failed", status.error or "Its process ended.")
+
+    def _start_run(self, trial: TrialRecord) -> None:
+        self._engine.start(self._folder / trial.folder_name, apply_settings(self._plan, trial.settings))
 
     def _finish(self, trial: TrialRecord, state: TrialState, error: str = "") -> None:
         trial = trial.model_copy(update={"state": state, "error": error})
@@ -148,11 +147,6 @@ class SweepRun:
         self._num_failures = self._num_failures + 1 if state == "failed" else 0
         if self._num_failures >= _MAX_FAILURES:
             raise JobError(f"{_MAX_FAILURES} trials failed one after the other, the last one so: {error}")
-
-    def _stop_run(self, trial: TrialRecord) -> None:
-        folder = self._folder / trial.folder_name
-        if folder.is_dir():
-            manager.stop(folder)
 
     def _update(self, trial: TrialRecord) -> None:
         self._record = self._record.replace_trial(trial)

@@ -13,11 +13,13 @@ import streamlit as st
 from emotion.datasets.building.config import DatasetBuildConfig
 from emotion.datasets.building.jobs import (
     JOB_SUFFIX,
+    BuildTarget,
     UploadedPhoto,
     start_from_path,
     start_from_photos,
     start_from_zip,
 )
+from emotion.datasets.catalog import DatasetInfo, list_datasets
 from emotion.datasets.metadata import DATASETS_FOLDER
 from emotion.datasets.readers.photo_sources import sanitize_label
 from emotion.datasets.splitting import parse_split_ratios
@@ -28,55 +30,88 @@ from emotion.jobs.job import Job
 from emotion.translation.messages import gettext as _
 from emotion.translation.messages import gettext_noop
 from emotion.ui import messages, session, streamlit_workarounds
+from emotion.ui.datasets import capture
+from emotion.ui.datasets.selection import is_user_built
 
-_SOURCES: Final = (gettext_noop("A folder on this machine"), gettext_noop("A ZIP"), gettext_noop("Photos"))
+_FOLDER: Final = gettext_noop("A folder on this machine")
+_ZIP: Final = gettext_noop("A ZIP")
+_PHOTOS: Final = gettext_noop("Photos")
+_CAMERA: Final = gettext_noop("Camera")
+_NEW: Final = ""  # instead of the name of a data set that gets more faces
 _MULTI_FACE_POLICIES: Final = {"largest": gettext_noop("Take the largest"), "none": gettext_noop("Skip the photo")}
 _EXAMPLE_PATH: Final = "/home/me/photos"
 _EXAMPLE_LABEL: Final = "happy"  # in English, as data sets name it
 _FACE_SIZES: Final = (48, 64, 80, 96, 128, 224, 250)  # pixels, the input sizes of the networks
 _MAX_UPLOAD_BYTES: Final = 500 * 2**20  # of photos that a session holds in memory until the start
 
-StartJob = Callable[[str, DatasetBuildConfig], Job]  # name and configuration of a data set -> the job that builds it
+StartJob = Callable[[BuildTarget], Job]  # returns the job that builds a data set
 
 state = st.session_state
 
 
 def show_form() -> None:
-    """Show where the photos are, the configuration, the name and the start."""
+    """Show where the photos are, the data set that they are for, the configuration and the start."""
+    sources = (_FOLDER, _ZIP, _PHOTOS, _CAMERA)
     source = st.segmented_control(
-        _("Where are the photos?"), _SOURCES, default=_SOURCES[0], required=True, format_func=_, key="data_place"
+        _("Where are the photos?"), sources, default=sources[0], required=True, format_func=_, key="data_place"
     )
+    existing = _choose_existing()
     start_job: StartJob | None
-    if source == _SOURCES[1]:
+    if source == _ZIP:
         start_job = _choose_zip()
-    elif source == _SOURCES[2]:
+    elif source == _PHOTOS:
         start_job = _choose_photos()
+    elif source == _CAMERA:
+        start_job = _use_camera(existing.labels if existing else ())
     else:
         start_job = _choose_folder()
     config = _choose_config()
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        uploader_id = state.setdefault("data_uploader_id", 0)
-        name = st.text_input(
-            _("Name of the data set"), _suggest_name(), max_chars=60, key=f"data_name_{uploader_id}", width=320
-        )
+        if existing:
+            name = existing.name
+        else:
+            uploader_id = state.setdefault("data_uploader_id", 0)
+            name = st.text_input(
+                _("Name of the data set"), _suggest_name(), max_chars=60, key=f"data_name_{uploader_id}", width=320
+            )
         clicked = st.button(
-            _("Start"),
+            _("Add the faces") if existing else _("Build the data set"),
             icon=":material/play_arrow:",
+            type="primary",
             key="data_start",
             disabled=start_job is None or config is None,
             help=_("Give photos first.") if start_job is None else None,
         )
     if clicked and start_job and config:
-        _submit(start_job, name.strip(), config)
+        _submit(start_job, BuildTarget(name.strip(), config, "extend" if existing else "new"))
 
 
-def _submit(start_job: StartJob, name: str, config: DatasetBuildConfig) -> None:
+def _choose_existing() -> DatasetInfo | None:
+    """Choose the data set that gets more faces; None for a new one."""
+    datasets = {info.name: info for info in list_datasets().datasets if is_user_built(info)}
+    if not datasets:
+        return None
+    if state.get("data_existing", _NEW) not in (_NEW, *datasets):  # it was deleted
+        state.pop("data_existing")
+    name = st.selectbox(
+        _("Data set"),
+        [_NEW, *datasets],
+        format_func=lambda name: name or _("A new one"),
+        key="data_existing",
+        width=320,
+        help=_("Faces of an existing data set stay in their splits."),
+    )
+    return datasets.get(name)
+
+
+def _submit(start_job: StartJob, target: BuildTarget) -> None:
     started = False
     with messages.error_box(_("starting")), st.spinner(_("Copying the photos")):
-        start_job(name, config)
+        start_job(target)
         started = True
     if started:
         state.pop("data_photos", None)
+        state.pop("data_captured", None)
         state["data_uploader_id"] += 1  # empties the uploader
         st.rerun()
 
@@ -97,7 +132,7 @@ def _choose_folder() -> StartJob | None:
         key="data_path",
         help=_("A folder for each label in it, such as happy/ and sad/; any words will do. Nothing there is changed."),
     ).strip()
-    return (lambda name, config: start_from_path(Path(os.path.expanduser(path)), name, config)) if path else None
+    return (lambda target: start_from_path(Path(os.path.expanduser(path)), target)) if path else None
 
 
 def _choose_zip() -> StartJob | None:
@@ -109,12 +144,19 @@ def _choose_zip() -> StartJob | None:
     if file is None:
         return None
 
-    def start_job(name: str, config: DatasetBuildConfig) -> Job:
-        job = start_from_zip(file, name, config)
+    def start_job(target: BuildTarget) -> Job:
+        job = start_from_zip(file, target)
         streamlit_workarounds.release_upload(file.file_id)
         return job
 
     return start_job
+
+
+def _use_camera(labels: tuple[str, ...]) -> StartJob | None:
+    photos: list[UploadedPhoto] = []
+    with messages.error_box(_("the camera")):
+        photos = capture.capture_photos(labels)
+    return (lambda target: start_from_photos(photos, target)) if photos else None
 
 
 def _choose_photos() -> StartJob | None:
@@ -160,7 +202,7 @@ def _choose_photos() -> StartJob | None:
             )
         )
         st.button(_("Remove them"), icon=":material/close:", key="data_forget", on_click=collected.clear)
-    return lambda name, config: start_from_photos(collected, name, config)
+    return lambda target: start_from_photos(collected, target)
 
 
 def _choose_config() -> DatasetBuildConfig | None:

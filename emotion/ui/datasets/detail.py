@@ -18,6 +18,7 @@ from emotion.ui.datasets import selection, views
 from emotion.ui.datasets.agreement import show_agreement
 from emotion.ui.datasets.augmentation import show_augmentations
 from emotion.ui.datasets.duplicates import show_duplicates
+from emotion.ui.datasets.edit_faces import show_editor
 from emotion.ui.datasets.rejected import show_rejected
 
 _VIEWS: Final[Mapping[str, Callable[[DatasetInfo, Dataset], None]]] = {
@@ -29,6 +30,7 @@ _VIEWS: Final[Mapping[str, Callable[[DatasetInfo, Dataset], None]]] = {
     gettext_noop("Empty images"): views.show_blank_images,
 }
 _REJECTED: Final = gettext_noop("Skipped")
+_EDIT: Final = gettext_noop("Edit")
 
 
 def show_dataset(dataset_info: DatasetInfo) -> None:
@@ -53,7 +55,7 @@ def show_dataset(dataset_info: DatasetInfo) -> None:
             st.switch_page("pages/train.py")
         if is_user_built:
             _show_delete(dataset_info)
-    names = [*_VIEWS, _REJECTED] if is_user_built else [*_VIEWS]
+    names = [*_VIEWS, _EDIT, _REJECTED] if is_user_built else [*_VIEWS]
     view = (
         st.segmented_control(
             _("View"),
@@ -68,6 +70,10 @@ def show_dataset(dataset_info: DatasetInfo) -> None:
     )
     if view == _REJECTED:
         show_rejected(dataset_info)
+        return
+    if view == _EDIT:
+        with messages.error_box(_("this data set")):
+            show_editor(dataset_info)
         return
     dataset: Dataset | None = None
     with messages.error_box(_("this data set")):

@@ -72,10 +72,8 @@ def show_rejected(dataset_info: DatasetInfo) -> None:
 
 
 def _load_thumbnail(folder: Path, name: str) -> NDArray[np.uint8] | None:
-    """Load the thumbnail of a rejected photo; None unless it is a file of `folder`: a list edited by hand may hold any
-    path."""
-    path = folder / name
-    if not name or path.resolve().parent.parent != folder.resolve() or not path.is_file():
+    """Load the thumbnail of a rejected photo; None where there is none."""
+    if not rejections.is_thumbnail(folder, name):
         return None
-    image = read_image(path)
+    image = read_image(folder / name)
     return pixelate_all(image) if session.get_settings().anonymize else image

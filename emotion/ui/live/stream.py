@@ -19,16 +19,16 @@ from emotion.ui import components, session, streamlit_workarounds
 from emotion.ui.live import ice_servers
 from emotion.ui.live.controller import LiveController
 from emotion.ui.live.demo_camera import get_demo_camera
+from emotion.ui.live.demo_track import FPS, create_demo_track
 
 AUTOSTART_KEY: Final = "live_autostart"  # in the session state: the camera starts with the page
-_FPS: Final = 30
 _START_LABEL: Final = gettext_noop("Enable camera")
 _CAMERA_START: Final = components.load_component("camera_start")
 
 
 def show_camera(controller: LiveController, size: tuple[int, int]) -> None:
     """Show the stream of the visitor's camera with annotated frames."""
-    video = {"width": {"ideal": size[0]}, "height": {"ideal": size[1]}, "frameRate": {"ideal": _FPS}}
+    video = {"width": {"ideal": size[0]}, "height": {"ideal": size[1]}, "frameRate": {"ideal": FPS}}
     _show_stream(
         controller,
         key=f"live_camera_{size[0]}",
@@ -46,16 +46,11 @@ def _end_autostart() -> None:
 def show_demo(controller: LiveController) -> None:
     """Show the demo, which replaces the camera: synthetic faces where there is a generator, else a moving photo."""
     camera = get_demo_camera(session.get_analyzer().classifier)
-
-    def make_frame(pts: int, time_base: Any) -> av.VideoFrame:
-        return av.VideoFrame.from_ndarray(camera.frame_at(float(pts * time_base)), format="rgb24")
-
-    track = webrtc.create_video_source_track(make_frame, key="live_demo_track", fps=_FPS)
     _show_stream(
         controller,
         key="live_demo",
         mode=webrtc.WebRtcMode.RECVONLY,
-        source_video_track=track,
+        source_video_track=create_demo_track(camera.frame_at),
         desired_playing_state=True,
         media_stream_constraints={"video": True, "audio": False},
     )

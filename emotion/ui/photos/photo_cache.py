@@ -108,9 +108,23 @@ def _make_thumbnail(preview: bytes, hidden_boxes: tuple[Box, ...], _photo: Photo
     return _photo.make_thumbnail(bool(hidden_boxes))
 
 
+def get_detail(photo: Photo) -> PhotoAnalysis:
+    """Return the analysis of a photo with a preview of more pixels, see `Photo.load_detail`; the last one is cached."""
+    if not photo.has_detail or not isinstance(photo.content, bytes):
+        return photo.analysis
+    return replace(photo.analysis, preview_jpeg=_load_detail(photo.analysis.preview_jpeg, photo.content, photo))
+
+
+@st.cache_data(max_entries=1, show_spinner=False, scope="session")
+def _load_detail(preview: bytes, _content: bytes, _photo: Photo) -> bytes:
+    with take_turn([_content], lambda num_ahead: None):
+        return _photo.load_detail().preview_jpeg
+
+
 def clear_photos() -> None:
     """Free the cached analyses and thumbnails of this session."""
     _analyze_photo.clear()
+    _load_detail.clear()
     _make_thumbnail.clear()
     st.session_state.pop("analyzed_photos", None)
 

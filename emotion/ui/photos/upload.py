@@ -11,8 +11,8 @@ from emotion.results import photos
 from emotion.results.photos import Photo
 from emotion.translation.messages import gettext as _
 from emotion.ui import messages, session
-from emotion.ui.photos import features, photo_cache
-from emotion.ui.photos.selection import set_photos
+from emotion.ui.photos import features, photo_cache, photo_input
+from emotion.ui.photos.selection import NamedFile, set_photos
 from emotion.ui.synthetic import faces
 
 _PROGRESS_DELAY_SECONDS: Final = 0.3  # no progress bar for a few quick photos
@@ -22,19 +22,20 @@ state = st.session_state
 
 def _on_upload(uploader_id: int) -> None:
     """Make the files in the uploader the photos of the page."""
-    uploads = state[f"photo_uploader_{uploader_id}"]
-    set_photos([(file.name, file.getvalue()) for file in uploads], uploader_id, [file.file_id for file in uploads])
+    uploads, kept = state[f"photo_uploader_{uploader_id}"], state.get("photo_kept", ())
+    files = [*kept, *((file.name, file.getvalue()) for file in uploads)]
+    set_photos(files, uploader_id, [file.file_id for file in uploads], kept)
 
 
-def choose_files() -> list[tuple[str, bytes]]:
-    """Choose photos by upload, the sample or the group; they stay when the visitor changes the page.
+def choose_files() -> list[NamedFile]:
+    """Choose photos by upload, clipboard or camera, the sample or the group; they stay when the page is changed.
 
     Returns:
         Name and content of each photo.
     """
     uploader_id = state.setdefault("photo_uploader_id", 0)
     st.file_uploader(
-        _("Drop photos of people here"),
+        _("Drop or paste photos of people here"),
         accept_multiple_files=True,
         key=f"photo_uploader_{uploader_id}",
         on_change=_on_upload,
@@ -44,7 +45,10 @@ def choose_files() -> list[tuple[str, bytes]]:
             "this machine and are forgotten when the page is closed."
         ),
     )
+    photo_input.show_photo_input(f"photo_uploader_{uploader_id}")
     with st.container(horizontal=True):
+        if st.button(_("Camera"), icon=":material/photo_camera:", key="photo_camera"):
+            st.dialog(_("Take a photo"))(photo_input.show_camera)()
         if st.button(_("Sample photo"), icon=":material/image:", key="photo_sample"):
             set_photos([photo_cache.read_sample_photo()], uploader_id + 1)
             st.rerun()
@@ -60,7 +64,7 @@ def choose_files() -> list[tuple[str, bytes]]:
     return state.get("photo_files", [])
 
 
-def analyze_photos(files: list[tuple[str, bytes]]) -> list[Photo]:
+def analyze_photos(files: list[NamedFile]) -> list[Photo]:
     """Analyze photos with a progress bar; show an error for each that cannot be read."""
     min_confidence = session.get_settings().analyzer_settings.min_confidence
     # Estimated in any case, since it takes less than a millisecond a face; so the switch shows them at once.
@@ -94,6 +98,7 @@ def show_empty() -> None:
         _(
             "- The expression on every face, in photos of one person or of many\n"
             "- Hover over a face for all scores; click it for details\n"
+            "- Arrow keys for the next photo or face, Ctrl+V for a copied picture\n"
             "- Download pictures, faces and tables"
         )
     )

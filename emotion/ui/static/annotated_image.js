@@ -1,4 +1,5 @@
-// An image with a button over each face: hovering shows all scores, a click or Enter selects the face.
+// An image with a button over each face: hovering shows all scores, a click or Enter selects the face. Buttons, the keys
+// + - 0, a double click and Ctrl with the wheel zoom; labels keep their size, so that crowds become readable.
 // Text is only ever set by textContent, so that none of it is run as markup.
 
 const make = (tag, className, text) => {
@@ -81,25 +82,114 @@ function makeOutlines(data) {
   return svg;
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
+// Scroll the frame around a zoomed photo, and only it, so that the box is seen.
+function showInFrame(box) {
+  const frame = box.closest(".frame.zoomed");
+  if (!frame) return;
+  const isSeen = (start, size, from, length) => start >= from && start + size <= from + length;
+  const seenX = isSeen(box.offsetLeft, box.offsetWidth, frame.scrollLeft, frame.clientWidth);
+  const seenY = isSeen(box.offsetTop, box.offsetHeight, frame.scrollTop, frame.clientHeight);
+  if (!seenX) frame.scrollLeft = box.offsetLeft + (box.offsetWidth - frame.clientWidth) / 2;
+  if (!seenY) frame.scrollTop = box.offsetTop + (box.offsetHeight - frame.clientHeight) / 2;
+}
+
+const MAX_ZOOM = 8;
+const ZOOM_STEP = 1.5;
+
+// Let a frame show a part of the stage in it; returns the buttons for it.
+function addZoom(frame, stage, texts, onZoom) {
+  let zoom = 1;
+  const buttons = make("div", "zoom");
+  // The point of the stage at (x, y), from 0 to 1 of the frame, stays where it is.
+  const zoomTo = (wanted, x = 0.5, y = 0.5) => {
+    const [width, height] = [frame.clientWidth, frame.clientHeight];
+    const old = zoom;
+    zoom = Math.max(1, Math.min(MAX_ZOOM, wanted));
+    // Measured before the stage grows, and kept by the frame while it is zoomed.
+    frame.style.height = zoom > 1 ? `${height}px` : "";
+    frame.classList.toggle("zoomed", zoom > 1);
+    stage.style.width = `${zoom * 100}%`;
+    frame.scrollLeft = (frame.scrollLeft + x * width) * (zoom / old) - x * width;
+    frame.scrollTop = (frame.scrollTop + y * height) * (zoom / old) - y * height;
+    [minus.disabled, plus.disabled, fit.hidden] = [zoom === 1, zoom === MAX_ZOOM, zoom === 1];
+    if (zoom > 1) onZoom();
+  };
+  const addButton = (text, label, onclick) => {
+    const button = make("button", "zoom-button", text);
+    button.type = "button";
+    button.title = label;
+    button.setAttribute("aria-label", label);
+    button.onclick = onclick;
+    buttons.append(button);
+    return button;
+  };
+  const fit = addButton("1×", texts.fit, () => zoomTo(1));
+  const minus = addButton("−", texts.out, () => zoomTo(zoom / ZOOM_STEP));
+  const plus = addButton("+", texts.in, () => zoomIn());
+  zoomTo(1);
+
+  // Zoom in around the selected face.
+  const zoomIn = () => {
+    const box = stage.querySelector(".box.selected");
+    const x = box ? (box.offsetLeft + box.offsetWidth / 2 - frame.scrollLeft) / frame.clientWidth : 0.5;
+    const y = box ? (box.offsetTop + box.offsetHeight / 2 - frame.scrollTop) / frame.clientHeight : 0.5;
+    zoomTo(zoom * ZOOM_STEP, Math.max(0, Math.min(1, x)), Math.max(0, Math.min(1, y)));
+  };
+
+  const zoomAt = (event, factor) => {
+    const area = frame.getBoundingClientRect();
+    event.preventDefault();
+    zoomTo(zoom * factor, (event.clientX - area.left) / area.width, (event.clientY - area.top) / area.height);
+  };
+  frame.addEventListener("wheel", (event) => event.ctrlKey && zoomAt(event, Math.exp(-event.deltaY / 200)), { passive: false });
+  frame.ondblclick = (event) => {
+    if (!event.target.closest(".box, .zoom")) zoomAt(event, zoom === 1 ? 2 * ZOOM_STEP : 1 / zoom);
+  };
+  frame.onpointerdown = (event) => {
+    if (zoom === 1 || event.pointerType !== "mouse" || event.button || event.target.closest(".zoom, .box")) return;
+    frame.setPointerCapture(event.pointerId);
+    frame.onpointermove = (move) => frame.scrollBy(-move.movementX, -move.movementY);
+  };
+  frame.onpointerup = frame.onpointercancel = () => (frame.onpointermove = null);
+  buttons.onKey = (key) => {
+    if (key === "+" || key === "=") zoomIn();
+    else if (key === "-") zoomTo(zoom / ZOOM_STEP);
+    else if (key === "0") zoomTo(1);
+    else return false;
+    return true;
+  };
+  return buttons;
+}
+
+export default function ({ data, parentElement, setTriggerValue, setStateValue }) {
   const root = parentElement.querySelector(".annotated_image");
   root.select = (number) => setTriggerValue("selected", number); // of this run: the callback of an earlier run no longer works
-  const fingerprint = JSON.stringify([data.src, data.faces]);
+  // The server then sends the photo with more pixels.
+  root.reportZoom = () => {
+    if (root.zoomedPhoto !== data.alt) setStateValue("zoomed", (root.zoomedPhoto = data.alt));
+  };
+  const fingerprint = JSON.stringify([data.alt, data.width, data.height, data.faces]);
   root.markSelected = () =>
     root.querySelectorAll(".box").forEach((box, i) => {
       const isSelected = data.faces[i]?.number === data.selected;
       box.classList.toggle("selected", isSelected);
       box.setAttribute("aria-pressed", isSelected);
+      if (isSelected) showInFrame(box);
     });
-  if (root.fingerprint === fingerprint) return root.markSelected(); // keep focus and tooltip
+  if (root.fingerprint === fingerprint) {
+    // Keep focus, tooltip and zoom.
+    const shown = root.querySelector(".stage img");
+    if (shown.getAttribute("src") !== data.src) shown.src = data.src;
+    return root.markSelected();
+  }
   root.fingerprint = fingerprint;
 
   const stage = make("div", "stage");
   stage.style.aspectRatio = `${data.width} / ${data.height}`;
-  stage.style.maxWidth = `max(${data.width / data.height} * 78vh, 200px)`;
   const image = make("img", "");
   image.src = data.src;
   image.alt = data.alt;
+  image.draggable = false;
   stage.append(image);
 
   const boxes = data.faces.map((face) => makeBox(face, data, root));
@@ -112,7 +202,19 @@ export default function ({ data, parentElement, setTriggerValue }) {
   });
   const outlines = makeOutlines(data);
   stage.append(outlines, ...boxes, ...chips);
-  root.replaceChildren(stage);
+  const frame = make("div", "frame");
+  frame.append(stage);
+  const holder = make("div", "holder");
+  holder.style.maxWidth = `max(${data.width / data.height} * 78vh, 200px)`;
+  holder.append(frame);
+  root.replaceChildren(holder);
+  if (data.texts) {
+    const zoom = addZoom(frame, stage, data.texts, () => root.reportZoom());
+    holder.append(zoom);
+    root.onkeydown = (event) => {
+      if (!event.ctrlKey && !event.metaKey && !event.altKey && zoom.onKey(event.key)) event.preventDefault();
+    };
+  }
   root.markSelected();
 
   let tip = null;
@@ -124,20 +226,28 @@ export default function ({ data, parentElement, setTriggerValue }) {
     hide();
     tip = makeTooltip(face);
     stage.append(tip);
-    const [w, h] = [stage.clientWidth, stage.clientHeight];
+    // The part of the stage that is seen: all of it, unless it is zoomed.
+    const [x1, y1] = [frame.scrollLeft, frame.scrollTop];
+    const [x2, y2] = [x1 + frame.clientWidth, y1 + frame.clientHeight];
     const right = box.offsetLeft + box.offsetWidth + 10;
     const left = box.offsetLeft - tip.offsetWidth - 10;
-    const x0 = right + tip.offsetWidth <= w ? right : left >= 0 ? left : null;
-    const x = x0 ?? Math.max(0, Math.min(box.offsetLeft, w - tip.offsetWidth));
+    const x0 = right + tip.offsetWidth <= x2 ? right : left >= x1 ? left : null;
+    const x = x0 ?? Math.max(x1, Math.min(box.offsetLeft, x2 - tip.offsetWidth));
+    const isBelow = x0 === null && !frame.classList.contains("zoomed");
     const y = x0 === null ? box.offsetTop + box.offsetHeight + 8 : box.offsetTop;
     tip.style.left = `${x}px`;
-    tip.style.top = `${x0 === null ? y : Math.max(0, Math.min(y, h - tip.offsetHeight))}px`;
+    tip.style.top = `${isBelow ? y : Math.max(y1, Math.min(y, y2 - tip.offsetHeight))}px`;
   };
   boxes.forEach((box, i) => {
     box.onmouseenter = box.onfocus = () => show(data.faces[i], box);
     box.onmouseleave = box.onblur = hide;
     box.onkeydown = (event) => {
+      const next = boxes[i + ({ ArrowLeft: -1, ArrowRight: 1 }[event.key] || 0)];
       if (event.key === "Escape") hide();
+      if (!next || next === box) return;
+      event.preventDefault(); // the arrow keys select photos elsewhere on the page
+      next.focus();
+      root.select(data.faces[boxes.indexOf(next)].number);
     };
   });
 

@@ -1,4 +1,4 @@
-// A wrapping list of thumbnails with a caption below each; a click or Enter selects one.
+// A wrapping list of thumbnails with a caption below each; a click, Enter or an arrow key selects one.
 // Text is only ever set by textContent, so that none of it is run as markup.
 
 const make = (tag, className, text) => {
@@ -8,12 +8,22 @@ const make = (tag, className, text) => {
   return node;
 };
 
+const STEPS = { ArrowLeft: -1, ArrowRight: 1 };
+// What uses the arrow keys itself.
+const USES_ARROWS =
+  "input, textarea, select, video, audio, [contenteditable=true], [role=slider], [role=tab], [role=radio], [role=listbox]," +
+  "[role=combobox], [role=menu], [role=grid], [role=dialog], [data-testid=stDataFrame]";
+
+const stepOf = (event) =>
+  event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey ? 0 : STEPS[event.key] || 0;
+
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".thumbnails");
   root.select = (number) => setTriggerValue("selected", number); // of this run: the callback of an earlier run no longer works
+  root.selected = data.selected;
   const markSelected = () =>
     root.querySelectorAll(".thumbnail").forEach((button, i) => {
-      const isSelected = i + 1 === data.selected;
+      const isSelected = i + 1 === root.selected;
       button.classList.toggle("selected", isSelected);
       button.setAttribute("aria-pressed", isSelected);
     });
@@ -39,4 +49,29 @@ export default function ({ data, parentElement, setTriggerValue }) {
     );
   }
   markSelected();
+
+  // Mark at once, so that a key that is held down moves on before the page has answered.
+  const move = (event, step) => {
+    const number = root.selected ? root.selected + step : 1;
+    const button = root.querySelectorAll(".thumbnail")[number - 1];
+    event.preventDefault();
+    if (!button) return;
+    root.selected = number;
+    markSelected();
+    button.scrollIntoView({ block: "nearest" });
+    if (root.getRootNode().activeElement?.classList.contains("thumbnail")) button.focus();
+    root.select(number);
+  };
+  root.onkeydown = (event) => {
+    const step = stepOf(event);
+    if (step) move(event, step);
+  };
+  document.removeEventListener("keydown", root.onPageKey);
+  root.onPageKey = (event) => {
+    const step = stepOf(event);
+    const isUsed = event.composedPath().some((node) => node instanceof Element && node.matches(USES_ARROWS));
+    if (step && !isUsed && !document.querySelector("[role=dialog]")) move(event, step);
+  };
+  if (data.has_arrow_keys) document.addEventListener("keydown", root.onPageKey);
+  return () => document.removeEventListener("keydown", root.onPageKey);
 }

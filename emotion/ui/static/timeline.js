@@ -286,6 +286,24 @@ function makeHighlightButton(root, highlight) {
   return button;
 }
 
+// A lane of flags, each at the moment of a marker.
+function makeMarkerLane(root) {
+  const { markers, texts, duration } = root.data;
+  const row = make("div", "lane markers");
+  const area = make("div", "flags");
+  for (const marker of markers) {
+    const flag = make("button", "flag", "⚑");
+    flag.type = "button";
+    flag.title = marker.title;
+    flag.setAttribute("aria-label", marker.title);
+    flag.style.left = `${duration > 0 ? Math.min(100, (marker.timestamp / duration) * 100) : 0}%`;
+    flag.onclick = () => move(root, marker.timestamp);
+    area.append(flag);
+  }
+  row.append(make("span", "words", texts.markers), area);
+  return row;
+}
+
 function build(root) {
   const { data } = root;
   const rows = data.lanes.map((lane, i) => makeLane(root, lane, i));
@@ -307,7 +325,7 @@ function build(root) {
   const tip = make("div", "tip");
   tip.hidden = true;
   const inner = make("div", "inner");
-  inner.append(...rows.map((one) => one.row), foot, head, tip);
+  inner.append(...rows.map((one) => one.row), ...(data.markers.length ? [makeMarkerLane(root)] : []), foot, head, tip);
   const board = make("div", "board");
   board.append(inner);
   const highlights = data.highlights.map((highlight) => makeHighlightButton(root, highlight));

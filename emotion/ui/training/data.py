@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import streamlit as st
 
@@ -26,6 +26,14 @@ CUSTOM_PATH: Final = gettext_noop("Another path")
 state = st.session_state
 
 
+class DatasetSource(NamedTuple):
+    """A data set that is chosen, before its labels are."""
+
+    path: str
+    ferplus_csv: str
+    info: DatasetInfo | None
+
+
 @dataclass(frozen=True)
 class DatasetChoice:
     """What a training learns from; the fields are those of `TrainingPlan`, and what is known of the data set."""
@@ -36,14 +44,15 @@ class DatasetChoice:
     info: DatasetInfo | None  # None where the path cannot be read
 
 
-def choose_dataset(architecture: ArchitectureInfo, errors: list[str]) -> DatasetChoice:
-    """Choose the data set, its FER+ votes and its labels.
+def choose_labels(source: DatasetSource, architecture: ArchitectureInfo, errors: list[str]) -> DatasetChoice:
+    """Choose the labels that are learned.
 
     Args:
+        source: The data set.
         architecture: The network that learns.
-        errors: Messages of settings that cannot be learned; each is also shown beside the setting that causes it.
+        errors: As in `choose_source`.
     """
-    path, ferplus_csv, info = _choose_path(errors)
+    path, ferplus_csv, info = source
     key, path_key = f"train_label_set_{architecture.name}", f"train_label_set_of_{architecture.name}"
     names = _list_label_sets(architecture, info)
     if state.get(key) not in names or state.get(path_key) != path:  # another data set starts with its own labels
@@ -64,8 +73,12 @@ def choose_dataset(architecture: ArchitectureInfo, errors: list[str]) -> Dataset
     return DatasetChoice(path, ferplus_csv, label_set, info)
 
 
-def _choose_path(errors: list[str]) -> tuple[str, str, DatasetInfo | None]:
-    """Choose the path of the data set and the path of the votes or ""; return also what is known of the data set."""
+def choose_source(errors: list[str]) -> DatasetSource:
+    """Choose the data set, and the file of its FER+ votes where it has none itself.
+
+    Args:
+        errors: Messages of settings that cannot be learned; each is also shown beside the setting that causes it.
+    """
     datasets = {str(info.path): info for info in list_datasets().datasets}
     options = [*datasets, CUSTOM_PATH]
     if state.get("train_data") not in options:
@@ -79,7 +92,7 @@ def _choose_path(errors: list[str]) -> tuple[str, str, DatasetInfo | None]:
         format_func=lambda path: _format_dataset(datasets[path]) if path in datasets else _(path),
     )
     if selected != CUSTOM_PATH:
-        return selected, "", datasets[selected]
+        return DatasetSource(selected, "", datasets[selected])
     path = st.text_input(
         _("Path on this machine"),
         key="train_path",
@@ -95,7 +108,7 @@ def _choose_path(errors: list[str]) -> tuple[str, str, DatasetInfo | None]:
         with collect_errors(errors):
             if not Path(ferplus_csv).is_file():
                 raise DataError(_("There is no {path}; give fer2013new.csv of FER+.").format(path=ferplus_csv))
-    return path, ferplus_csv, info
+    return DatasetSource(path, ferplus_csv, info)
 
 
 def _format_dataset(info: DatasetInfo) -> str:

@@ -9,9 +9,10 @@ import streamlit as st
 
 from emotion.datasets.catalog import list_datasets
 from emotion.training.classifier.config import TrainingPlan
+from emotion.training.classifier.networks.zoo import get_architecture
 from emotion.translation.messages import gettext as _
 from emotion.ui import augmentation_controls, messages
-from emotion.ui.training import data, start, sweep_form
+from emotion.ui.training import data, fine_tuning, start, sweep_form
 from emotion.ui.training.architecture import choose_architecture
 from emotion.ui.training.data import CUSTOM_PATH
 from emotion.ui.training.hyperparameters import WEIGHT_SOURCES, choose_plan
@@ -24,19 +25,25 @@ def show_form() -> None:
     errors: list[str] = []
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("##### " + _("Model"), anchors=False)
-        architecture = choose_architecture()
-    with right:
         st.markdown("##### " + _("Data"), anchors=False)
-        dataset = data.choose_dataset(architecture, errors)
-    st.markdown("##### " + _("Settings"), anchors=False)
-    plan = choose_plan(architecture, dataset, errors)
+        source = data.choose_source(errors)
+    with right:
+        st.markdown("##### " + _("Model"), anchors=False)
+        is_fine_tuning = fine_tuning.choose_method(source.path, source.info) == fine_tuning.FINE_TUNE
+        template = fine_tuning.choose_source() if is_fine_tuning else None
+        architecture = get_architecture(template.network) if template else choose_architecture()
+    with left:
+        dataset = data.choose_labels(source, architecture, errors)
+    if template is None:
+        st.markdown("##### " + _("Settings"), anchors=False)
+    plan = fine_tuning.choose_plan(template, dataset) if template else choose_plan(architecture, dataset, errors)
     if plan is None:
         return
     with messages.error_box(_("the estimate")):
         start.show_cost_estimate(plan, dataset.info)
-    start.show_start(plan, errors)
-    sweep_form.show_sweep_form(plan, dataset.info, errors)
+    start.show_start(plan, errors, stem="fine-tuned" if is_fine_tuning else plan.network)
+    if not is_fine_tuning:
+        sweep_form.show_sweep_form(plan, dataset.info, errors)
 
 
 def fill_form(plan: TrainingPlan) -> None:
@@ -57,13 +64,15 @@ def fill_form(plan: TrainingPlan) -> None:
             f"train_init_from_{name}": plan.init_from,
         }
     )
+    state["train_method"] = fine_tuning.FINE_TUNE if fine_tuning.fill_form(plan) else fine_tuning.NETWORK
     path = Path(plan.data)
     matches = [info for info in list_datasets().datasets if info.path == path]
     if not matches and not path.exists():  # a shipped run was trained elsewhere, on a copy of the same data set
         matches = [info for info in list_datasets().datasets if info.path.name == path.name]
     if matches:
         state["train_data"] = str(matches[0].path)
-    state[f"train_label_set_of_{name}"] = str(matches[0].path) if matches else plan.data
+    chosen = str(matches[0].path) if matches else plan.data
+    state.update({f"train_label_set_of_{name}": chosen, "train_method_of": chosen})
     fields = ("epochs", "batch_size", "optimizer", "learning_rate", "lr_schedule", "early_stopping_patience", "seed")
     for field in (*fields, "width_factor", "dropout_factor", "tensorboard"):
         state[f"train_{field}_{name}"] = getattr(plan, field)

@@ -50,7 +50,7 @@ def choose_plan(architecture: ArchitectureInfo, dataset: DatasetChoice, errors: 
     Args:
         architecture: The network that learns.
         dataset: What it learns from.
-        errors: As in `choose_dataset`.
+        errors: As in `choose_source`.
 
     Returns:
         The plan; None, after showing the reason, where the settings cannot be combined.
@@ -58,7 +58,7 @@ def choose_plan(architecture: ArchitectureInfo, dataset: DatasetChoice, errors: 
     defaults = TrainingPlan.from_defaults(architecture.name)
     left, middle, right = st.columns(3, gap="medium")
     with left:
-        options = _choose_duration(architecture, dataset, defaults)
+        options = choose_duration(architecture.name, dataset, defaults)
     with middle:
         options |= _choose_optimization(architecture, defaults)
     with right:
@@ -73,8 +73,8 @@ def choose_plan(architecture: ArchitectureInfo, dataset: DatasetChoice, errors: 
         return None
 
 
-def _choose_duration(architecture: ArchitectureInfo, dataset: DatasetChoice, defaults: TrainingPlan) -> dict[str, Any]:
-    name = architecture.name
+def choose_duration(name: str, dataset: DatasetChoice, defaults: TrainingPlan) -> dict[str, Any]:
+    """Choose the fields `epochs`, `batch_size` and `seed` of a plan; `name` is the end of the keys of the widgets."""
     epochs = st.number_input(
         _("Epochs"),
         1,
@@ -105,17 +105,23 @@ def _choose_duration(architecture: ArchitectureInfo, dataset: DatasetChoice, def
 
 def _choose_optimization(architecture: ArchitectureInfo, defaults: TrainingPlan) -> dict[str, Any]:
     optimizer = _choose_option(_("Optimizer"), "optimizer", OPTIMIZERS, architecture, defaults)
+    learning_rate = choose_learning_rate(architecture.name, defaults)
+    lr_schedule = _choose_option(_("Learning rate schedule"), "lr_schedule", LR_SCHEDULES, architecture, defaults)
+    return {"optimizer": optimizer, "learning_rate": learning_rate, "lr_schedule": lr_schedule}
+
+
+def choose_learning_rate(name: str, defaults: TrainingPlan) -> float:
+    """Choose the learning rate; `name` is the end of the key of the widget."""
     learning_rate = st.number_input(
         _("Learning rate"),
         1e-6,
         10.0,
         step=1e-4,
         format="%.6g",
-        **with_default(f"train_learning_rate_{architecture.name}", float(defaults.learning_rate)),
+        **with_default(f"train_learning_rate_{name}", float(defaults.learning_rate)),
         help=_("Step size: too small is slow, too large diverges."),
     )
-    lr_schedule = _choose_option(_("Learning rate schedule"), "lr_schedule", LR_SCHEDULES, architecture, defaults)
-    return {"optimizer": optimizer, "learning_rate": learning_rate, "lr_schedule": lr_schedule}
+    return float(learning_rate or defaults.learning_rate)
 
 
 def _choose_initialization(

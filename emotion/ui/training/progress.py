@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -75,13 +76,7 @@ def _show_running(run: RunSummary) -> None:
     history, steps = run_table.load_history(run), read_steps(run.folder)
     st.markdown(f"#### {messages.escape_markdown(run.name)}", anchors=False)
     st.progress(_compute_progress(run, steps), messages.escape_markdown(_format_status(run, steps)))
-    with st.container(horizontal=True):
-        if run.state == "paused":
-            _show_button(_("Resume"), ":material/play_arrow:", "go", run, manager.unpause)
-        else:
-            _show_button(_("Pause"), ":material/pause:", "pause", run, manager.pause)
-        _show_button(_("Finish now"), ":material/done:", "keep", run, _stop_and_keep)
-        _show_button(_("Stop (resumable)"), ":material/stop:", "stop", run, manager.stop)
+    _show_controls(run)
     warning = tables.detect_overfitting(history, run.epochs)
     if warning:
         st.warning(warning, icon=":material/trending_down:")
@@ -90,6 +85,37 @@ def _show_running(run: RunSummary) -> None:
     if isinstance(label_names, list):
         show_tracked_examples(run.folder, [str(name) for name in label_names], key=f"train_examples_{run.folder.name}")
     st.caption(_("You can close this page; training continues."))
+
+
+def _show_controls(run: RunSummary) -> None:
+    """Show the buttons of a training, or what it was asked for until that is done."""
+    if manager.ensure_stop(run.folder):
+        st.caption(":material/hourglass_empty: " + _("Stopping. Resume it later from its last whole epoch."))
+        return
+    if manager.is_finishing(run.folder):
+        st.caption(":material/hourglass_empty: " + _("Finishing. The best epoch becomes the model and is evaluated."))
+        return
+    with st.container(horizontal=True):
+        if run.state == "paused":
+            _show_button(_("Resume"), ":material/play_arrow:", "go", run, manager.unpause)
+        else:
+            _show_button(_("Pause"), ":material/pause:", "pause", run, manager.pause)
+        _show_button(
+            _("Finish now"),
+            ":material/done:",
+            "finish",
+            run,
+            manager.finish,
+            help_text=_("Keeps the best epoch as a model and evaluates it."),
+        )
+        _show_button(
+            _("Stop, resume later"),
+            ":material/stop:",
+            "stop",
+            run,
+            manager.request_stop,
+            help_text=_("Makes no model; whole epochs are kept."),
+        )
 
 
 def _format_status(run: RunSummary, steps: Rows) -> str:
@@ -149,9 +175,18 @@ def _show_curves(run: RunSummary, history: Rows, steps: Rows) -> None:
 # ------------------------------------------------------------------ actions
 
 
-def _show_button(label: str, icon: str, key: str, run: RunSummary, action: Callable[[Path], Any]) -> None:
+def _show_button(
+    label: str, icon: str, key: str, run: RunSummary, action: Callable[[Path], Any], *, help_text: str | None = None
+) -> None:
     """Show a button whose action is a callback: a fragment that refreshes itself can lose a click."""
-    st.button(label, icon=icon, key=f"train_{key}_{run.folder.name}", on_click=_run_action, args=(action, run.folder))
+    st.button(
+        label,
+        icon=icon,
+        key=f"train_{key}_{run.folder.name}",
+        on_click=_run_action,
+        args=(action, run.folder),
+        help=help_text,
+    )
 
 
 def _run_action(action: Callable[[Path], Any], folder: Path) -> None:
@@ -159,10 +194,6 @@ def _run_action(action: Callable[[Path], Any], folder: Path) -> None:
         action(folder)
     except EmotionError as error:
         state["train_error"] = str(error)
-
-
-def _stop_and_keep(folder: Path) -> None:
-    manager.stop(folder, should_export=True)
 
 
 def _show_last_error() -> None:
@@ -188,7 +219,18 @@ def show_ended_runs(runs: list[RunSummary]) -> None:
             )
             if run.can_resume:
                 _show_button(_("Resume"), ":material/play_arrow:", "resume", run, manager.resume)
+                if run.epoch and not run.has_model:
+                    _show_button(_("Finish now"), ":material/done:", "finish", run, manager.finish)
+            if manager.can_extend(run):
+                _show_extension(run)
             _show_button(_("Dismiss"), ":material/close:", "dismiss", run, manager.dismiss)
             if st.button(_("View"), icon=":material/monitoring:", key=f"train_look_{run.folder.name}"):
                 run_table.select_runs(run.folder)
                 st.switch_page("pages/runs.py")
+
+
+def _show_extension(run: RunSummary) -> None:
+    with st.popover(_("More epochs"), icon=":material/add:"):
+        count = st.number_input(_("Epochs"), 1, 10_000, max(1, run.epochs // 2), key=f"train_more_{run.folder.name}")
+        action = partial(manager.extend, num_epochs=int(count))
+        _show_button(_("Train further"), ":material/play_arrow:", "extend", run, action)

@@ -26,26 +26,27 @@ def show_cost_estimate(plan: TrainingPlan, info: DatasetInfo | None) -> None:
     columns[0].metric(_("Parameters"), f"{cost.num_parameters:,}", border=True, help=_("Weights of the network."))
     columns[1].metric(
         _("Time, about"),
-        format_duration(cost.seconds_per_epoch * plan.epochs),
+        format_duration(cost.total_seconds(plan.epochs)),
         border=True,
         help=(
-            _("{duration} an epoch, as an earlier run took here.")
+            _("{duration} an epoch, as an earlier run took here, and {overhead} to start and to finish.")
             if cost.is_measured
-            else _("{duration} an epoch, guessed from the speed of this machine.")
-        ).format(duration=format_duration(cost.seconds_per_epoch)),
+            else _("{duration} an epoch by the speed and load of this machine, and {overhead} to start and to finish.")
+        ).format(duration=format_duration(cost.seconds_per_epoch), overhead=format_duration(cost.overhead_seconds)),
     )
     columns[2].metric(_("Memory, about"), f"{cost.memory_bytes / 1e9:.1f} GB", border=True, help=_("During training."))
 
 
-def show_start(plan: TrainingPlan, errors: list[str]) -> None:
-    """Show the name of the run and the start button, which is disabled while the form has errors."""
-    suggested = suggest_run_name(plan.network)
+def show_start(plan: TrainingPlan, errors: list[str], stem: str) -> None:
+    """Show the name of the run, `stem` or one like it, and the start, which is disabled while the form has errors."""
+    suggested = suggest_run_name(stem)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input(_("Name of the run"), suggested, max_chars=60, key=f"train_name_{suggested}", width=320)
         clicked = st.button(
             _("Start training"),
             icon=":material/school:",
             key="train_start",
+            type="primary",
             disabled=not plan.data or bool(errors),
             help=explain_disabled(plan, errors),
         )

@@ -26,7 +26,6 @@ from emotion.ui.training.start import explain_disabled, suggest_run_name
 
 _DEFAULT_TRIALS: Final = 24
 _MAX_TRIALS: Final = 500
-_START_AND_EXPORT_SECONDS: Final = 10.0  # of a trial, to load Keras and to make a model
 _DEFAULT_SETTINGS: Final = ("learning_rate", AUGMENTATION_STRENGTH)
 
 
@@ -60,7 +59,7 @@ def show_sweep_form(plan: TrainingPlan, info: DatasetInfo | None, errors: Sequen
             widest = max(plan.width_factor, width.high) if isinstance(width, Range) else plan.width_factor
             largest = replace(plan, width_factor=widest)
             cost = estimate_cost(largest, info.num_faces, num_classes=len(info.labels), runs_folder=manager.RUNS_FOLDER)
-            seconds = (cost.seconds_per_epoch * plan.epochs + _START_AND_EXPORT_SECONDS) * (num_trials + 1)
+            seconds = cost.total_seconds(plan.epochs) * (num_trials + 1)
             st.caption(
                 _("At most about {duration}; trials that are stopped early save a part of it.").format(
                     duration=format_duration(seconds)

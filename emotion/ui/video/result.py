@@ -12,9 +12,10 @@ from emotion.formatting import format_clock
 from emotion.results import serialization
 from emotion.translation.messages import gettext as _
 from emotion.ui import components, messages, streamlit_workarounds
-from emotion.ui.video import frames, movements, player, redraw, selection, timeline
+from emotion.ui.video import frames, markers, movements, player, redraw, scores, selection, timeline
 from emotion.ui.video import people as video_people
 from emotion.video.analysis import VideoAnalysis
+from emotion.video.markers import read_markers
 from emotion.video.outputs import exports
 
 _MIN_RANGE_SECONDS: Final = 0.2  # the slider needs a range
@@ -63,7 +64,10 @@ def show_result(analysis: VideoAnalysis) -> None:
         visible_people = video_people.select_visible(people)
         video_people.show_people(analysis, people, visible_people, anonymize)
     if visible_people:
-        timeline.show_timeline(analysis, visible_people, anonymize=anonymize)
+        marked = read_markers(analysis.folder)
+        timeline.show_timeline(analysis, visible_people, anonymize=anonymize, markers=marked)
+        markers.show_markers(analysis, marked)
+        scores.show_scores(analysis, visible_people)
         left, right = st.columns(2, gap="large")
         with left:
             video_people.show_face_counts(analysis)
@@ -109,6 +113,8 @@ def _show_downloads(analysis: VideoAnalysis, anonymize: bool) -> None:
             )
         with_features = not anonymize
         show_download("csv", _("Table (CSV)"), partial(exports.to_csv, with_features=with_features), ".csv")
+        if read_markers(analysis.folder):
+            show_download("markers", _("Markers (CSV)"), exports.markers_to_csv, "-markers.csv")
         show_download("json", _("Data (JSON)"), partial(exports.to_json, with_features=with_features), ".json")
         if not anonymize:
             show_download("crops", _("Faces"), exports.zip_thumbnails, "-faces.zip")

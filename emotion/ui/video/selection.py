@@ -21,10 +21,12 @@ from emotion.translation.messages import gettext as _
 from emotion.translation.messages import gettext_noop, pgettext
 from emotion.ui import session
 from emotion.ui.photos import photo_cache
+from emotion.ui.video import trim
 from emotion.ui.visitors import spaces
 from emotion.video import library
 from emotion.video.analysis import VideoAnalysis
 from emotion.video.settings import VideoSettings
+from emotion.video.time_range import TimeRange
 
 ILLUSTRATION: Final = str(photo_cache.SAMPLE_PHOTO.with_name("video.svg"))
 
@@ -48,10 +50,11 @@ state = st.session_state
 
 
 class VideoChoices(NamedTuple):
-    """What is chosen beside the upload: a key of `FRAME_STRIDES`, and whether faces have features."""
+    """What is chosen beside the upload: a key of `FRAME_STRIDES`, whether faces have features, and the part."""
 
     speed: str = EVERY_FRAME
     features: bool = False
+    time_range: TimeRange = TimeRange()
 
 
 def get_selected_video() -> VideoAnalysis | None:
@@ -93,7 +96,9 @@ def submit_video(video: UploadedFile | Path, name: str, choices: VideoChoices) -
     """
     settings, model = session.get_settings(), session.get_bundle().folder
     recognition = replace(settings.analyzer_settings, features=choices.features and not settings.anonymize)
-    video_settings = VideoSettings(recognition, FRAME_STRIDES[choices.speed], settings.anonymize)
+    video_settings = VideoSettings(
+        recognition, FRAME_STRIDES[choices.speed], settings.anonymize, time_range=choices.time_range
+    )
     space = spaces.get_video_space()
     return library.submit(video, name, video_settings, detector=settings.detector, model=model, space=space)
 
@@ -141,7 +146,7 @@ def format_duration(analysis: VideoAnalysis) -> str:
 
 
 def format_summary(analysis: VideoAnalysis) -> str:
-    """Format an analysis: "0:12 · 480 x 360 · every frame · glance, classifier · 3 Nov 2026, 12:00"."""
+    """Format an analysis: "0:12 · from 0:01.0 to 0:13.0 · 480 x 360 · every frame · glance · 3 Nov 2026, 12:00"."""
     info, settings, provenance = analysis.video_info, analysis.settings, analysis.provenance
     frame_rate = {library.FAST_STRIDE: _("about eight frames a second"), 1: _("every frame")}.get(
         settings.frame_stride, _("one of {count} frames").format(count=settings.frame_stride)
@@ -152,6 +157,7 @@ def format_summary(analysis: VideoAnalysis) -> str:
     tools = f"{provenance['detector']['name']}, {provenance['model']['name']}"
     parts = [
         format_duration(analysis),
+        trim.format_part(settings.time_range),
         size,
         frame_rate,
         pgettext("faces of a video", "blurred") if settings.anonymize else "",

@@ -18,6 +18,7 @@ from emotion.ui import components
 from emotion.ui.video import frames
 from emotion.ui.video.selection import format_shares, state
 from emotion.video.analysis import VideoAnalysis
+from emotion.video.markers import Marker
 from emotion.video.people import Highlight, Person
 
 _MAX_LANES: Final = 40  # of the people that are seen longest; a video of a crowd has more
@@ -25,9 +26,22 @@ _TIMELINE: Final = components.load_component("timeline")
 
 
 def show_timeline(
-    analysis: VideoAnalysis, visible_people: Sequence[Person], *, anonymize: bool, is_live: bool = False
+    analysis: VideoAnalysis,
+    visible_people: Sequence[Person],
+    *,
+    anonymize: bool,
+    markers: Sequence[Marker] = (),
+    is_live: bool = False,
 ) -> None:
-    """Show the ribbons and highlights of `visible_people`; the timeline follows the player of the page and moves it."""
+    """Show the ribbons, highlights and markers; the timeline follows the player of the page and moves it.
+
+    Args:
+        analysis: The video.
+        visible_people: The people with a ribbon.
+        anonymize: Whether images are pixelated.
+        markers: The markers of the video.
+        is_live: Whether the analysis is running: then the timeline only shows what is there.
+    """
     shown = {person.track_id for person in sorted(visible_people, key=lambda person: -person.duration)[:_MAX_LANES]}
     table = analysis.segments()
     table = table[table["track_id"].isin(list(shown))]
@@ -59,6 +73,7 @@ def show_timeline(
                 for track_id, lane in segments.items()
             ],
             "highlights": [_highlight_to_dict(item, style_index[item.label], anonymize) for item in highlights],
+            "markers": [_marker_to_dict(marker) for marker in markers],
             "seek": state.get("video_seek"),
         },
     )
@@ -80,7 +95,14 @@ def _translate_texts() -> dict[str, str]:
         "smiles": _("smiles"),
         "jump": _("Jumps to where this face is seen first."),
         "highlights": _("Moments"),
+        "markers": _("Markers"),
     }
+
+
+def _marker_to_dict(marker: Marker) -> dict[str, Any]:
+    time = format_clock_tenths(marker.timestamp)
+    title = _("{time}: {note}").format(time=time, note=marker.note) if marker.note else time
+    return {"timestamp": marker.timestamp, "title": title}
 
 
 def _group_smiles(analysis: VideoAnalysis) -> dict[int, list[tuple[float, float]]]:
@@ -151,4 +173,9 @@ def seek_from_chart(key: str) -> None:
     except (AttributeError, KeyError, IndexError, TypeError, ValueError):
         return
     if math.isfinite(timestamp):
-        state["video_seek"] = {"timestamp": timestamp, "id": state.get("video_seek", {"id": 0})["id"] + 1}
+        seek(timestamp)
+
+
+def seek(timestamp: float) -> None:
+    """Move the playhead, and the player, to a second of the video in the next run of the page."""
+    state["video_seek"] = {"timestamp": timestamp, "id": state.get("video_seek", {"id": 0})["id"] + 1}

@@ -11,8 +11,9 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from emotion.jobs.job import Job
 from emotion.translation.messages import gettext as _
 from emotion.ui import messages, session, streamlit_workarounds
-from emotion.ui.video import selection
+from emotion.ui.video import selection, trim
 from emotion.ui.visitors import link
+from emotion.video.time_range import TimeRange
 
 state = st.session_state
 
@@ -39,6 +40,9 @@ def show_upload() -> None:
             help=_("Fast analyzes about eight frames per second and misses shorter expressions."),
         )
         features = show_features_toggle()
+        should_trim = st.toggle(
+            _("Trim first"), key="video_trim", help=_("Choose the part to analyze before the analysis starts.")
+        )
         sample = st.button(
             _("Sample video"),
             icon=":material/movie:",
@@ -46,12 +50,15 @@ def show_upload() -> None:
             help=_("Twelve seconds made of one photo: one face, moved about."),
         )
     choices = selection.VideoChoices(speed or selection.EVERY_FRAME, features)
-    if files:
+    parts = trim.show_uploads(files) if files and should_trim else [(file, TimeRange()) for file in files]
+    if parts:
         state["video_uploader_id"] = uploader_id + 1  # or the next run would submit them again
-        submit_videos([(file, file.name) for file in files], choices)
+        submit_videos(
+            [(file, file.name) for file, _part in parts], [choices._replace(time_range=part) for _file, part in parts]
+        )
     if sample:
         with messages.error_box(_("the sample video")):
-            submit_videos([(selection.get_sample_video(), _("Sample: one face, moved about"))], choices)
+            submit_videos([(selection.get_sample_video(), _("Sample: one face, moved about"))], [choices])
 
 
 def show_features_toggle() -> bool:
@@ -73,17 +80,17 @@ def show_features_toggle() -> bool:
     )
 
 
-def submit_videos(videos: Sequence[tuple[UploadedFile | Path, str]], choices: selection.VideoChoices) -> None:
+def submit_videos(videos: Sequence[tuple[UploadedFile | Path, str]], choices: Sequence[selection.VideoChoices]) -> None:
     """Submit videos for analysis; show an error for each that is rejected.
 
     Args:
         videos: Upload or path, and name, of each video.
-        choices: How they are analyzed.
+        choices: How each is analyzed.
     """
     jobs = list[Job]()
-    for video, name in videos:
+    for (video, name), choice in zip(videos, choices, strict=True):
         with messages.error_box(_('the video "{name}"').format(name=name)), st.spinner(_("Copying the video")):
-            jobs.append(selection.submit_video(video, name, choices))
+            jobs.append(selection.submit_video(video, name, choice))
         if isinstance(video, UploadedFile):
             streamlit_workarounds.release_upload(video.file_id)
     if len(jobs) == len(videos):

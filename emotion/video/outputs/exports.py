@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from emotion.errors import EmotionError, JobError
 from emotion.expressions import UNCERTAIN
@@ -17,6 +18,7 @@ from emotion.results import serialization, tables
 from emotion.results.photos import make_unique_names
 from emotion.storage import write_atomic
 from emotion.video.analysis import VideoAnalysis
+from emotion.video.markers import read_markers
 from emotion.video.outputs.animated_gif import make_gif
 from emotion.video.outputs.html_report import render_report
 from emotion.video.people import Person
@@ -26,6 +28,7 @@ from emotion.video.tables import get_column
 __all__ = [
     "FACES_FILE",
     "MAX_GIF_SECONDS",
+    "markers_to_csv",
     "provenance_to_json",
     "render_report",
     "to_csv",
@@ -38,6 +41,7 @@ __all__ = [
 ]
 
 FACES_FILE: Final = "faces.csv"
+MARKERS_TABLE_FILE: Final = "markers.csv"
 PROVENANCE_FILE: Final = "provenance.json"
 MAX_GIF_SECONDS: Final = 10
 _CUE_COLUMNS: Final = ("track_id", "name", "start", "end", "expression", "confidence")
@@ -63,13 +67,19 @@ def to_csv(analysis: VideoAnalysis, *, with_features: bool = True) -> str:
     return tables.to_csv(table if with_features else table.drop(columns=[*tables.FEATURE_COLUMNS], errors="ignore"))
 
 
+def markers_to_csv(analysis: VideoAnalysis) -> str:
+    """Return one row per marker: its `timestamp` in seconds and its `note`."""
+    rows = [(round(marker.timestamp, 3), marker.note) for marker in read_markers(analysis.folder)]
+    return tables.to_csv(pd.DataFrame(rows, columns=["timestamp", "note"]))
+
+
 def provenance_to_json(analysis: VideoAnalysis) -> str:
     """Return program, model and detector with their sha256, and settings: what reproduces the results."""
     return serialization.to_json({"name": analysis.name, **analysis.provenance})
 
 
 def to_json(analysis: VideoAnalysis, *, with_features: bool = True) -> str:
-    """Return provenance, video, people, highlights and all frames, after identity edits as in the tables.
+    """Return provenance, video, people, highlights, markers and all frames, after identity edits as in the tables.
 
     Without `with_features`, faces have none, for readers who may not see the faces.
     """
@@ -82,6 +92,7 @@ def to_json(analysis: VideoAnalysis, *, with_features: bool = True) -> str:
         "summary": {name: value for name, value in analysis.summary.items() if name != "faces"},
         "people": [_to_json_dict(vars(person)) for person in _list_visible_people(analysis)],
         "highlights": [_to_json_dict(vars(highlight)) for highlight in analysis.highlights()],
+        "markers": [_to_json_dict(vars(marker)) for marker in read_markers(analysis.folder)],
     }
     return serialization.stream_to_json(header, _iter_frame_lines(analysis, with_features))
 
@@ -236,6 +247,8 @@ def zip_results(analysis: VideoAnalysis) -> bytes:
 def write_results(analysis: VideoAnalysis, folder: Path) -> None:
     """Write faces.csv, provenance.json, faces.json, expressions.vtt, report.html, thumbnails.zip and subtitles.zip.
 
+    Where there are markers, also markers.csv.
+
     Raises:
         EmotionError: The folder cannot be written to.
     """
@@ -252,6 +265,8 @@ def write_results(analysis: VideoAnalysis, folder: Path) -> None:
 
 def _iter_text_files(analysis: VideoAnalysis) -> Iterator[tuple[str, bytes]]:
     yield FACES_FILE, to_csv(analysis).encode()
+    if read_markers(analysis.folder):
+        yield MARKERS_TABLE_FILE, markers_to_csv(analysis).encode()
     yield PROVENANCE_FILE, provenance_to_json(analysis).encode()
     yield "faces.json", to_json(analysis).encode()
     yield "expressions.vtt", to_vtt(analysis).encode()

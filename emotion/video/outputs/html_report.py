@@ -16,6 +16,7 @@ from emotion.expressions import get_style, symbol_and_name
 from emotion.formatting import format_clock, format_clock_tenths, format_percent
 from emotion.results.photos import make_unique_names
 from emotion.video.analysis import VideoAnalysis
+from emotion.video.markers import read_markers
 from emotion.video.people import Person
 from emotion.video.tables import build_share_table
 
@@ -47,6 +48,7 @@ def render_report(analysis: VideoAnalysis) -> str:
         people=people,
         has_hidden_people=bool(all_people) and not people,
         highlights=analysis.highlights(),
+        markers=read_markers(analysis.folder),
         charts=_build_charts(analysis, people) if people else [],
         vega_script=_load_vega_script() if people else "",
         disclaimers=[*DISCLAIMERS, *([FEATURES_DISCLAIMER] if analysis.has_features else [])],
@@ -99,6 +101,7 @@ def _build_charts(analysis: VideoAnalysis, people: list[Person]) -> list[_Chart]
         plots: list[tuple[str, str, alt.Chart | alt.LayerChart]] = [
             ("lanes", "Each face over time", charts.plot_video_timeline(segments, duration)),
             ("crowd", "All faces over time", charts.plot_expressions_over_time(face_counts, duration)),
+            ("scores", "Scores of all faces over time", charts.plot_score_curves(analysis.score_curves(), duration)),
             ("parts", "Share of time of each face", charts.plot_people_shares(shares)),
         ]
         if analysis.has_features:

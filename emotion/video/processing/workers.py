@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from emotion.media.video_reader import VideoReader
 from emotion.media.video_writer import VideoWriter
 from emotion.video.processing.channel import BoundedChannel
-from emotion.video.settings import VideoSettings
+from emotion.video.settings import VideoRequest, VideoSettings
 
 FAST_FPS: Final = 8.0  # frames processed per second with `FAST_STRIDE`
 _EARLY_TOLERANCE: Final = 0.55  # frame durations by which a frame may be early: the nearest one to its due time counts
@@ -51,19 +51,19 @@ class FrameSampler:
 
 @contextmanager
 def decode_in_thread(video: VideoReader, settings: VideoSettings) -> Iterator[BoundedChannel[DecodedFrame]]:
-    """Decode a video in a thread; frames that are neither processed nor written are left out."""
+    """Decode the analyzed part of a video in a thread, without frames that are neither processed nor written."""
     channel: BoundedChannel[DecodedFrame] = BoundedChannel()
 
     def decode() -> None:
         sampler = FrameSampler(settings.frame_stride)
         try:
-            for frame in video.frames():
-                should_process = sampler.should_process(frame.index, frame.timestamp)
+            for index, timestamp, frame in settings.time_range.iter_frames(video):
+                should_process = sampler.should_process(index, timestamp)
                 if not should_process and not settings.write_video:
                     continue
                 if not channel.wait_for_room():  # before the image is made, so that one less is in memory
                     return
-                channel.put(DecodedFrame(frame.index, frame.timestamp, frame.image(), should_process))
+                channel.put(DecodedFrame(index, timestamp, frame.image(), should_process))
                 del frame  # it is not kept in memory while the next one is decoded
             channel.close()
         except BaseException as error:  # raised again in the receiving thread, which would wait forever otherwise
@@ -79,12 +79,13 @@ def decode_in_thread(video: VideoReader, settings: VideoSettings) -> Iterator[Bo
 
 
 class VideoEncoderThread:
-    """Writes a video to `path` in a thread of its own, with the audio of `audio_path`, see `VideoWriter`."""
+    """Writes a video to `path` in a thread of its own, with the audio of a request's video, see `VideoWriter`."""
 
-    def __init__(self, path: Path, width: int, height: int, audio_path: Path, comment: str) -> None:
+    def __init__(self, path: Path, width: int, height: int, request: VideoRequest) -> None:
         self.num_frames = 0
         self.audio_warning: str | None = None
-        self._writer_args = path, width, height, audio_path, comment
+        audio_start = request.settings.time_range.start
+        self._writer_args = path, width, height, request.video_path, request.provenance_line, audio_start
         self._channel: BoundedChannel[tuple[NDArray[np.uint8], float]] = BoundedChannel()
         self._error: BaseException | None = None
         self._end_time: float | None = None

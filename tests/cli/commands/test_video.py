@@ -98,6 +98,19 @@ def test_options_are_followed(
 
 
 @pytest.mark.slow
+def test_a_part_of_a_video_is_analyzed(analyze: Run, clip: Path, tmp_path: Path) -> None:
+    with VideoReader(clip) as video:
+        duration = video.info.duration or 0.0
+    status, _, err = analyze("clip.mp4", "--out", "out", "--start", "0:00.2", "--end", "0.6")
+    assert (status, err) == (0, "")
+    analysis = VideoAnalysis.open(tmp_path / "out")
+    assert duration > 0.6
+    assert analysis.duration == pytest.approx(0.4, abs=0.01)
+    assert analyze("clip.mp4", "--out", "late", "--start", "1:00")[0] == 1
+    assert not (tmp_path / "late").exists()
+
+
+@pytest.mark.slow
 def test_faces_are_renamed_and_hidden_afterwards(
     analyze: Run, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -148,6 +161,11 @@ def test_images_and_videos_are_analyzed_together(
     ("arguments", "status", "message"),
     [
         ("clip.mp4", 1, "clip.mp4 is a video: give the folder of its results by --out DIR."),
+        (
+            "clip.mp4 --out x --start early",
+            2,
+            "early is no time; give seconds, as 75, or minutes",
+        ),
         ("clip.mp4 --out out --frame-stride 0", 2, "0 is not in the range x>=1"),
         ("clip.mp4 --out out --frame-stride many", 2, "--frame-stride"),
         ("clip.mp4 --out out --frame-stride 2 --fast", 2, "exclude each other"),

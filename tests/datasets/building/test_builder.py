@@ -24,7 +24,14 @@ from emotion.cli.main import main
 from emotion.datasets.building import builder
 from emotion.datasets.building.builder import build_dataset
 from emotion.datasets.building.config import DatasetBuildConfig
-from emotion.datasets.building.jobs import BuildRequest, delete_job, list_build_jobs, restart_job, start_from_path
+from emotion.datasets.building.jobs import (
+    BuildRequest,
+    BuildTarget,
+    delete_job,
+    list_build_jobs,
+    restart_job,
+    start_from_path,
+)
 from emotion.datasets.building.publishing import validate_name
 from emotion.datasets.building.rejections import REJECTED
 from emotion.datasets.dataset import SPLITS
@@ -85,10 +92,10 @@ def detector(tiny_classifier: ExpressionClassifier, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.fixture
-def build(tmp_path: Path) -> Callable[..., dict[str, Any]]:
+def build(tmp_path: Path) -> Callable[..., Any]:
     """`build(source, **settings)` builds tmp_path/sets/mine and returns the content of dataset.json."""
 
-    def run(source: Path, **settings: Any) -> dict[str, Any]:
+    def run(source: Path, **settings: Any) -> Any:
         folder = tmp_path / "sets" / ".mine.building"
         folder.mkdir(parents=True, exist_ok=True)
         metadata = build_dataset(
@@ -308,9 +315,9 @@ def test_a_configuration_file_holds_all_settings(
     configs: list[DatasetBuildConfig] = []
 
     def keep(
-        source: Path, target: Path, settings: DatasetBuildConfig, folder: Path, report: JobReporter, *, overwrite: bool
+        source: Path, target: Path, settings: DatasetBuildConfig, folder: Path, report: JobReporter, *, mode: str
     ) -> dict[str, Any]:
-        assert not overwrite
+        assert mode == "new"
         configs.append(settings)
         return {"photos": 0, "faces": 0, "counts": {}, "rejected": {}}
 
@@ -365,6 +372,53 @@ def test_full_disk_gives_a_message_and_leaves_nothing(
         build(tmp_path / "photos")
     assert not (tmp_path / "sets" / "mine").exists()
     assert not (tmp_path / "sets" / ".mine.building" / "set").exists()
+
+
+def test_faces_are_added_to_a_data_set_whose_faces_keep_their_split(
+    tmp_path: Path, detector: FakeAnalyzer, build: Callable[..., Any]
+) -> None:
+    for number in range(20):
+        write(tmp_path / "photos" / "happy" / f"{number}.png", photo(number))
+    build(tmp_path / "photos", size=64)
+    target = tmp_path / "sets" / "mine"
+    before = {(row["photo"], row["split"], row["digest"], row["x1"]) for row in rows(target, FACES_FILE)}
+    for number in range(10):
+        write(tmp_path / "more" / "sad" / f"new-{number}.png", photo(100 + number))
+    write(tmp_path / "more" / "happy" / "again.png", photo(3))
+    write(tmp_path / "more" / "happy" / "broken.png", photo(0)).write_bytes(b"no photo")
+    folder = tmp_path / "sets" / ".mine.building"
+    build_dataset(tmp_path / "more", target, DatasetBuildConfig(), folder, JobReporter(folder), mode="extend")
+    after = {(row["photo"], row["split"], row["digest"], row["x1"]) for row in rows(target, FACES_FILE)}
+    assert before < after
+    assert len(after) == 30
+    assert {split for name, split, _, _ in after if "new" in name} == set(SPLITS)
+    assert list_reasons(target) == {"happy/again.png": "duplicate", "happy/broken.png": "unreadable"}
+    metadata = json.loads((target / METADATA_FILE).read_text())
+    assert (metadata["photos"], metadata["labels"], metadata["config"]["size"]) == (32, ["happy", "sad"], 64)
+    assert load_dataset(target, size=64).images.shape == (30, 64, 64)
+
+
+def test_rejected_photos_stay_listed_when_faces_are_added(
+    tmp_path: Path, detector: FakeAnalyzer, build: Callable[..., Any]
+) -> None:
+    for number in range(10):
+        write(tmp_path / "photos" / "happy" / f"{number}.png", photo(number))
+    write(tmp_path / "photos" / "happy" / "again.png", photo(3))
+    build(tmp_path / "photos")
+    target, folder = tmp_path / "sets" / "mine", tmp_path / "sets" / ".mine.building"
+    write(tmp_path / "more" / "happy" / "same.png", photo(4))
+    build_dataset(tmp_path / "more", target, DatasetBuildConfig(), folder, JobReporter(folder), mode="extend")
+    rejected = rows(target, f"{REJECTED}.csv")
+    assert {row["name"] for row in rejected} == {"happy/again.png", "happy/same.png"}
+    assert all((target / row["thumbnail"]).is_file() for row in rejected)
+
+
+def test_command_extends_only_a_data_set_that_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "photos" / "happy" / "0.png", photo(0))
+    arguments = ["--name", "mine", "--out", str(tmp_path / "sets"), "--pre-cropped", "--extend"]
+    (tmp_path / "sets").mkdir()
+    assert main(["dataset", "build", str(tmp_path / "photos"), *arguments]) == 1
+    assert "mine holds no faces; build a new data set" in capsys.readouterr().err
 
 
 def test_second_build_does_not_overwrite(tmp_path: Path, detector: FakeAnalyzer, build: Callable[..., Any]) -> None:
@@ -454,10 +508,12 @@ def many_photos(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_killed_job_leaves_no_data_set_and_can_be_restarted(tmp_path: Path, many_photos: Path) -> None:
-    job = start_from_path(many_photos, "mine", DatasetBuildConfig(pre_cropped=True), tmp_path / "sets")
+    job = start_from_path(
+        many_photos, BuildTarget("mine", DatasetBuildConfig(pre_cropped=True), parent=tmp_path / "sets")
+    )
     wait_until(lambda: job.read_state().message.startswith("Photo"), 60, "the first photo")
     with pytest.raises(JobError, match="being built already"):
-        start_from_path(many_photos, "mine", DatasetBuildConfig(), tmp_path / "sets")
+        start_from_path(many_photos, BuildTarget("mine", DatasetBuildConfig(), parent=tmp_path / "sets"))
     os.kill(json.loads((job.folder / "state.json").read_text())["pid"], signal.SIGKILL)
     assert wait_for_end(job).status == "interrupted"
     assert not (tmp_path / "sets" / "mine").exists()
@@ -471,7 +527,9 @@ def test_killed_job_leaves_no_data_set_and_can_be_restarted(tmp_path: Path, many
 
 @pytest.mark.slow
 def test_stopped_job_leaves_no_data_set(tmp_path: Path, many_photos: Path) -> None:
-    job = start_from_path(many_photos, "mine", DatasetBuildConfig(pre_cropped=True), tmp_path / "sets")
+    job = start_from_path(
+        many_photos, BuildTarget("mine", DatasetBuildConfig(pre_cropped=True), parent=tmp_path / "sets")
+    )
     wait_until(lambda: job.read_state().message.startswith("Photo"), 60, "the first photo")
     assert job.stop().status == "stopped"
     assert sorted(path.name for path in (tmp_path / "sets").iterdir()) == [".mine.building"]
@@ -480,7 +538,7 @@ def test_stopped_job_leaves_no_data_set(tmp_path: Path, many_photos: Path) -> No
 
 def test_job_that_cannot_start_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match="nowhere"):
-        start_from_path(tmp_path / "nowhere", "mine", DatasetBuildConfig(), tmp_path / "sets")
+        start_from_path(tmp_path / "nowhere", BuildTarget("mine", DatasetBuildConfig(), parent=tmp_path / "sets"))
 
     def refuse(*_: object) -> jobs.Job:
         raise JobError("No.")
@@ -488,5 +546,5 @@ def test_job_that_cannot_start_leaves_nothing(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(jobs, "start_job", refuse)
     for name, message in (("mine", "No"), ("../mine", "cannot be the name")):
         with pytest.raises(EmotionError, match=message):
-            start_from_path(tmp_path, name, DatasetBuildConfig(), tmp_path / "sets")
+            start_from_path(tmp_path, BuildTarget(name, DatasetBuildConfig(), parent=tmp_path / "sets"))
     assert list((tmp_path / "sets").iterdir()) == []

@@ -16,7 +16,6 @@ from emotion.datasets.augmentation import NO_AUGMENTATION, Augmentation
 from emotion.datasets.label_sets import LABEL_SETS
 from emotion.errors import EmotionError
 from emotion.training.classifier.config import LR_SCHEDULES, OPTIMIZERS, TrainingPlan, parse_augmentation
-from emotion.training.classifier.cost_estimate import estimate_cost, measure_gflops
 from emotion.training.classifier.networks.zoo import list_architectures
 
 NAMES = [card.name for card in list_architectures()]
@@ -51,7 +50,7 @@ def parse_plan(*arguments: object) -> TrainingPlan:
     """The plan that `emotion classifier train` makes of its arguments."""
     context = classifier_training.train.make_context("train", [str(argument) for argument in arguments])
     options = classifier_training.TrainOptions.from_values(**context.params)
-    return classifier_training.make_plan(options.config, options.plan)
+    return classifier_training.make_plan(options.config, options.plan, fine_tune=options.fine_tune)
 
 
 @given(plan=plans)
@@ -208,34 +207,6 @@ def test_augmentation_is_described() -> None:
             parse_augmentation([wrong])
 
 
-# --- what it costs -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_an_estimate_grows_with_the_rows(name: str) -> None:
-    plan = TrainingPlan.from_defaults(name)
-    few, many = estimate_cost(plan, 1000), estimate_cost(plan, 30_000)
-    assert 0 < few.seconds_per_epoch < many.seconds_per_epoch
-    assert many.seconds_per_epoch == pytest.approx(30 * few.seconds_per_epoch)
-    assert 5e8 < few.memory_bytes < many.memory_bytes
-    assert not few.is_measured
-    assert measure_gflops() > 0.1
-
-
-def test_an_estimate_counts_the_labels() -> None:
-    plan = TrainingPlan.from_defaults("mlp")
-    assert estimate_cost(plan, 100).num_parameters == 1_313_287
-    assert estimate_cost(replace(plan, label_set="four"), 100).num_parameters == 1_313_287 - 3 * 257
-    assert estimate_cost(replace(plan, label_set="own"), 100, num_classes=9).num_parameters == 1_313_287 + 2 * 257
-
-
-def test_an_estimate_grows_with_the_square_of_the_width() -> None:
-    plan = TrainingPlan.from_defaults("cnn-4conv")
-    narrow, wide = estimate_cost(plan, 100), estimate_cost(replace(plan, width_factor=2.0), 100)
-    assert wide.num_parameters == 4 * narrow.num_parameters
-    assert wide.seconds_per_epoch == pytest.approx(4 * narrow.seconds_per_epoch)
-
-
 @pytest.mark.parametrize("change", [{"width_factor": 0.0}, {"width_factor": 9.0}, {"dropout_factor": -0.1}])
 def test_factors_outside_of_their_range_are_named(change: dict[str, float]) -> None:
     (name,) = change
@@ -247,25 +218,6 @@ def test_factors_outside_of_their_range_are_named(change: dict[str, float]) -> N
 def test_a_network_without_a_factor_refuses_it(name: str, factor: str) -> None:
     with pytest.raises(EmotionError, match=f"fixed recipe: {factor} cannot be changed"):
         replace(TrainingPlan.from_defaults(name), **{factor: 0.5})
-
-
-def test_an_estimate_uses_earlier_runs(tmp_path: Path) -> None:
-    plan = TrainingPlan.from_defaults("mlp")
-    assert not estimate_cost(plan, 1000, runs_folder=tmp_path / "nowhere").is_measured
-    for name, network, rows, text in (
-        ("a", "mlp", 1000, "epoch,seconds\n1,90\n2,10\n3,12\n4,11\n"),
-        ("b", "mlp", 1000, "epoch,seconds\n1,90\n"),  # the first one is no measure
-        ("c", "cnn-4conv", 1000, "epoch,seconds\n1,90\n2,70\n"),
-        ("d", "mlp", None, "epoch,seconds\n1,90\n2,70\n"),
-    ):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "config.json").write_text(json.dumps({"network": network, "rows": rows}))
-        (tmp_path / name / "history.csv").write_text(text)
-    (tmp_path / "e").mkdir()
-    (tmp_path / "e" / "config.json").write_text("{")
-    found = estimate_cost(plan, 2000, runs_folder=tmp_path)
-    assert found.is_measured
-    assert found.seconds_per_epoch == pytest.approx(22)
 
 
 def test_every_setting_is_in_the_plan() -> None:

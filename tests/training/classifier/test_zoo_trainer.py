@@ -39,7 +39,7 @@ from emotion.training.classifier.evaluation.scoring import evaluate_classifier
 from emotion.training.install import install_model
 from emotion.training.runs.folder import CHECKPOINT_FILE, HISTORY_FILE, read_history
 from emotion.training.runs.predictions import Predictions
-from emotion.training.runs.step_monitor import StepMonitor, TrainingStopped, read_steps
+from emotion.training.runs.step_monitor import FINISH_FILE, StepMonitor, TrainingStopped, clear_requests, read_steps
 from emotion.training.runs.tracked_examples import TrackedExamples
 from tests.training.making import dataset, run_context, tiny, to_arrays, write_npz
 
@@ -146,6 +146,24 @@ def test_stopped_within_an_epoch(classifier: ModuleType, uninterrupted: Path, tm
     steps = [(row["epoch"], row["step"]) for row in read_steps(tmp_path)]
     assert steps == sorted(set(steps))
     assert {epoch for epoch, _ in steps} == {"1", "2", "3", "4"}
+
+
+@pytest.mark.parametrize("step", [1, 7], ids=["in the first epoch", "in the second epoch"])
+def test_finishing_keeps_the_whole_epochs_and_at_least_one(
+    classifier: ModuleType, uninterrupted: Path, tmp_path: Path, step: int
+) -> None:
+    steps = iter(range(1, 1000))
+
+    def finish_at_step() -> bool:
+        if next(steps) == step:
+            (tmp_path / FINISH_FILE).touch()
+        return False
+
+    train(classifier, tmp_path, plan_of(), stop_requested=finish_at_step)
+    assert len(read_history(tmp_path)) == 1
+    clear_requests(tmp_path)
+    train(classifier, tmp_path, plan_of())
+    same_run(tmp_path, uninterrupted)
 
 
 CHILD = """

@@ -1,6 +1,6 @@
 """A sweep starts its trials, stops poor ones, goes on after an interruption, and ends where trials keep failing.
 
-Runs that gain an epoch whenever they are looked at stand for the trainings.
+An engine whose runs gain an epoch whenever they are looked at stands for the trainings.
 """
 
 from __future__ import annotations
@@ -8,15 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from emotion.errors import JobError
-from emotion.training import manager
 from emotion.training.classifier.config import TrainingPlan
+from emotion.training.run_listing import RunState
 from emotion.training.runs.step_monitor import TrainingStopped
+from emotion.training.sweep.engines.engine import TrialStatus
 from emotion.training.sweep.records import SweepRecord, SweepRequest, read_sweep
 from tests.training.sweep.making import make_request
 
@@ -24,63 +24,51 @@ pytestmark = pytest.mark.slow
 
 
 class Runs:
-    """Run folders whose accuracy depends on the learning rate, best at 0.001."""
+    """An engine whose runs gain an epoch whenever they are looked at, with the best accuracy at the rate 0.001."""
 
     def __init__(self) -> None:
         self.plans: dict[str, TrainingPlan] = {}
         self.epochs: dict[str, int] = {}
-        self.states: dict[str, str] = {}
+        self.states: dict[str, RunState] = {}
         self.most_active = 0
-        self.end_state = "done"
+        self.end_state: RunState = "done"
+        self.failing_start = ""
 
-    def create_run(self, plan: TrainingPlan, name: str, parent: Path) -> None:
-        assert name not in self.plans
-        (parent / name).mkdir()
-        self.plans[name], self.epochs[name] = plan, 0
-
-    def start_run(self, folder: Path) -> None:
+    def start(self, folder: Path, plan: TrainingPlan) -> None:
+        if folder.name == self.failing_start:
+            raise JobError("No room.")
+        assert self.plans.setdefault(folder.name, plan) == plan
+        self.epochs.setdefault(folder.name, 0)
         self.states[folder.name] = "running"
 
     def stop(self, folder: Path) -> None:
-        self.states[folder.name] = "stopped"
+        if folder.name in self.plans:
+            self.states[folder.name] = "stopped"
 
-    def load_run(self, folder: Path) -> Any:
+    def close(self) -> None:
+        pass
+
+    def observe(self, folder: Path) -> TrialStatus:
         name = folder.name
         if name not in self.plans:
-            return None
+            return TrialStatus(None, [])
         if self.states[name] == "running":
             self.epochs[name] += 1
             if self.epochs[name] >= self.plans[name].epochs or self.end_state == "failed":
                 self.states[name] = self.end_state
         active = [state for state in self.states.values() if state == "running"]
         self.most_active = max(self.most_active, len(active))
-        return SimpleNamespace(
-            state=self.states[name],
-            is_active=self.states[name] == "running",
-            config={"network": "cnn-4conv"},
-            epochs=self.plans[name].epochs,
-            train_minutes=1.0,
-            error="No room." if self.states[name] == "failed" else None,
-        )
-
-    def read_accuracies(self, folder: Path) -> list[float]:
-        name = folder.name
-        distance = abs(math.log10(self.plans[name].learning_rate / 1e-3)) if name in self.plans else 0
-        count = self.epochs.get(name, 0) if self.end_state != "failed" else 0
-        return [0.8 - 0.3 * distance + 0.01 * epoch for epoch in range(count)]
+        distance = abs(math.log10(self.plans[name].learning_rate / 1e-3))
+        count = self.epochs[name] if self.end_state != "failed" else 0
+        accuracies = [0.8 - 0.3 * distance + 0.01 * epoch for epoch in range(count)]
+        error = "No room." if self.states[name] == "failed" else None
+        return TrialStatus(self.states[name], accuracies, self.plans[name].epochs, 60.0, error)
 
 
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
-    from emotion.training.sweep import run
-
-    runs = Runs()
-    for name in ("create_run", "start_run", "stop"):
-        monkeypatch.setattr(manager, name, getattr(runs, name))
-    for name in ("load_run", "read_accuracies"):
-        monkeypatch.setattr(run, name, getattr(runs, name))
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    return runs
+    return Runs()
 
 
 class Reporter:
@@ -108,7 +96,7 @@ def sweep(runs: Runs, tmp_path: Path) -> Sweep:
 
     def run_sweep(request: SweepRequest, num_workers: int = 1, reporter: Any = None) -> SweepRecord:
         record = open_sweep(tmp_path, request)
-        return SweepRun(tmp_path, record, num_workers).run(reporter or Reporter())
+        return SweepRun(tmp_path, record, runs, num_workers).run(reporter or Reporter())
 
     return run_sweep
 
@@ -210,13 +198,8 @@ def test_trials_that_keep_failing_end_the_sweep_with_their_reason(sweep: Sweep, 
     assert [trial.error for trial in record.trials] == ["No room."] * 3
 
 
-def test_an_error_leaves_no_trial_at_work(sweep: Sweep, runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
-    def start_run(folder: Path) -> None:
-        if folder.name == "trial-001":
-            raise JobError("No room.")
-        runs.start_run(folder)
-
-    monkeypatch.setattr(manager, "start_run", start_run)
+def test_an_error_leaves_no_trial_at_work(sweep: Sweep, runs: Runs) -> None:
+    runs.failing_start = "trial-001"
     with pytest.raises(JobError, match="No room"):
         sweep(make_request(3), num_workers=2)
     assert runs.states["trial-000"] == "stopped"

@@ -263,7 +263,12 @@ class ParsedPage(HTMLParser):
 def test_report_is_complete_and_fetches_nothing(analyzed: Analyze, moving_video: Path) -> None:
     analysis = analyzed(moving_video)
     page = ParsedPage(exports.render_report(analysis))
-    assert [attributes["id"] for tag, attributes in page.tags if tag == "div"] == ["lanes", "crowd", "parts"]
+    assert [attributes["id"] for tag, attributes in page.tags if tag == "div"] == [
+        "lanes",
+        "crowd",
+        "scores",
+        "parts",
+    ]
     for tag, attributes in page.tags:
         assert tag not in ("link", "iframe", "object", "embed", "base")
         assert "src" not in attributes or str(attributes["src"]).startswith("data:image/jpeg;base64,")
@@ -275,10 +280,10 @@ def test_report_is_complete_and_fetches_nothing(analyzed: Analyze, moving_video:
     sha256 = analysis.provenance["model"]["sha256"]
     for part in ("Face 1", "from 0:01.0 to 0:01.9", "● happy", "What a label means", "not what a person feels", sha256):
         assert part in text
-    assert '"name": "Everyone"' in page.scripts[3]
+    assert '"name": "Everyone"' in page.scripts[4]
     library, *charts = page.scripts
     assert "vegaEmbed" in library
-    assert len(charts) == 3
+    assert len(charts) == 4
     spec = json.loads(charts[0][charts[0].index("{") : charts[0].rindex(", {")])
     assert "vega-lite/v" in spec["$schema"]
     policy = next(a for tag, a in page.tags if a.get("http-equiv") == "Content-Security-Policy")
@@ -290,10 +295,10 @@ def test_report_has_smiles_and_movements_of_faces_with_features(analysis: VideoA
     write_frame_lines(tmp_path, *(add_features(make_line(i, i / 10, (1, "sad")), s) for i, s in enumerate(smiles)))
     page = ParsedPage(exports.render_report(analysis))
     charts = [attributes["id"] for tag, attributes in page.tags if tag == "div"]
-    assert charts == ["lanes", "crowd", "parts", "smiles", "movements"]
+    assert charts == ["lanes", "crowd", "scores", "parts", "smiles", "movements"]
     assert "estimates of a network that was taught by another network" in " ".join(page.texts)
-    assert '"time_span": "0:01.0 to 0:02.0"' in page.scripts[4]
-    assert '"options": ["Face 1"]' in page.scripts[5]
+    assert '"time_span": "0:01.0 to 0:02.0"' in page.scripts[5]
+    assert '"options": ["Face 1"]' in page.scripts[6]
 
 
 def test_report_distinguishes_hidden_faces_from_none(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from dataclasses import dataclass
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +22,7 @@ from emotion.cli.progress import run_job
 from emotion.formatting import format_percent
 
 if TYPE_CHECKING:
+    from emotion.training.sweep.engines.engine import TrialEngine
     from emotion.training.sweep.records import SweepRecord, SweepRequest
 
 _DEFAULT_TRIALS: Final = 24
@@ -35,6 +36,8 @@ class SweepOptions:
     out: Path
     space: Path | None
     trials: int
+    engine: str
+    address: str | None
     workers: int
     config: Path | None
     queue: bool
@@ -44,8 +47,8 @@ class SweepOptions:
     @classmethod
     def from_values(cls, **values: Any) -> SweepOptions:
         """Group the values of the command."""
-        own = {name: values.pop(name) for name in ("out", "space", "trials", "workers", "config", "queue", "as_json")}
-        return cls(**own, plan=PlanOptions(**values))
+        plan = PlanOptions(**{field.name: values.pop(field.name) for field in fields(PlanOptions)})
+        return cls(**values, plan=plan)
 
 
 @click.command(cls=StudioCommand)
@@ -62,7 +65,13 @@ class SweepOptions:
     default=_DEFAULT_TRIALS,
     help="Number of trials, besides the default settings.",
 )
-@click.option("--workers", type=POSITIVE, default=1, help="How many are trained at a time.")
+@click.option(
+    "--engine", type=click.Choice(["local", "ray"]), default="local", help="Processes of this machine, or Ray."
+)
+@click.option(
+    "--address", metavar="ADDRESS", help="Ray: auto, HOST:PORT or ray://HOST:PORT (default: a cluster of this machine)."
+)
+@click.option("--workers", type=POSITIVE, default=1, help="How many are trained at a time; with Ray one core each.")
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
@@ -84,6 +93,8 @@ def sweep(options: SweepOptions) -> None:
     from emotion.training.manager import wait_for_slot
     from emotion.training.sweep.run import SweepRun, open_sweep
 
+    if options.address is not None and options.engine == "local":
+        raise click.UsageError("--address is for --engine ray; give both or none.")
     claim_result_folder(options.out, SWEEP, inputs=options.plan.inputs)
     record = None
     with run_job(options.out) as reporter:
@@ -91,10 +102,21 @@ def sweep(options: SweepOptions) -> None:
         opened.write(options.out)  # so that the folder is known as a sweep while it waits
         with wait_for_slot(options.out, reporter) if options.queue else nullcontext(True) as has_slot:
             if has_slot:
-                record = SweepRun(options.out, opened, options.workers).run(reporter)
+                with closing(_make_engine(options)) as engine:
+                    record = SweepRun(options.out, opened, engine, options.workers).run(reporter)
     if record is None:
         raise Interrupted("Stopped before the sweep began. Run the same command again to go on.")
     print_result(_summarize(record, options.out), lambda: _format_summary(record, options.out), as_json=options.as_json)
+
+
+def _make_engine(options: SweepOptions) -> TrialEngine:
+    from emotion.training.sweep.engines.local_engine import LocalEngine
+
+    if options.engine == "local":
+        return LocalEngine()
+    from emotion.training.sweep.engines.ray_engine import RayEngine
+
+    return RayEngine(options.address)
 
 
 def _make_request(options: SweepOptions) -> SweepRequest:

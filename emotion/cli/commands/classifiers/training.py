@@ -73,12 +73,13 @@ class PlanOptions:
 class TrainOptions:
     """The options of `emotion classifier train`.
 
-    `config` is the file of a whole plan, which `plan` changes. `rank` is this one of `workers`; `address` is that of
-    rank 0, None where it starts the others itself.
+    `plan` changes the settings of the file `config`, or those of fine-tuning with `fine_tune`. `rank` is this one of
+    `workers`; `address` is that of rank 0, None where it starts the others itself.
     """
 
     out: Path
     config: Path | None
+    fine_tune: bool
     export_only: bool
     queue: bool
     workers: int
@@ -162,6 +163,9 @@ def add_plan_options(command: Callable[..., None]) -> Callable[..., None]:
     help="config.json of a run: all settings that no option gives (default: those of the network).",
 )
 @add_plan_options
+@click.option(
+    "--fine-tune", is_flag=True, help="Adapt the classifier of --init-from (default: the one in use) to the data."
+)
 @click.option("--export-only", is_flag=True, help="Do not train: make a model of the best epoch so far.")
 @click.option("--queue", is_flag=True, help="Wait until no other training beside DIR is running.")
 @click.option("--workers", type=POSITIVE, default=1, help="Number of processes that share each batch.")
@@ -180,11 +184,13 @@ def train(options: TrainOptions) -> None:
     from emotion.jobs.result_folder import claim_result_folder
     from emotion.jobs.result_manifest import CLASSIFIER
     from emotion.training.manager import wait_for_slot
-    from emotion.training.runs.step_monitor import PAUSE_FILE
+    from emotion.training.runs.step_monitor import clear_requests
 
     given = options.plan
     if given.data is None and options.config is None:
         raise click.UsageError("Missing option '--data' or '--config'.")
+    if options.fine_tune and (options.config is not None or given.network is not None):
+        raise click.UsageError("--fine-tune has settings and a network of its own; leave --config and --network out.")
     _check_workers(options)
     if options.rank:
         _run_follower(options)
@@ -192,8 +198,8 @@ def train(options: TrainOptions) -> None:
     claim_result_folder(options.out, CLASSIFIER, inputs=given.inputs)
     bundle = None
     with run_job(options.out) as report:  # also around the checks, so that the folder holds their errors
-        (options.out / PAUSE_FILE).unlink(missing_ok=True)  # left by a process that was killed
-        plan = make_plan(options.config, given)
+        clear_requests(options.out)  # left by a process that was killed
+        plan = make_plan(options.config, given, fine_tune=options.fine_tune)
         with wait_for_slot(options.out, report) if options.queue else nullcontext(True) as has_slot:
             if has_slot:
                 bundle = _run_training(plan, options, report)
@@ -203,11 +209,14 @@ def train(options: TrainOptions) -> None:
     print_result(metrics, lambda: format_metrics(metrics), as_json=options.as_json)
 
 
-def make_plan(config_file: Path | None, options: PlanOptions) -> TrainingPlan:
-    """Return the plan of a configuration file, or of the network's defaults, with the settings that were given."""
+def make_plan(config_file: Path | None, options: PlanOptions, *, fine_tune: bool = False) -> TrainingPlan:
+    """Return the plan of a file, of fine-tuning or of the network's defaults, with the settings that were given."""
     from emotion.storage import read_json
     from emotion.training.classifier.config import TrainingPlan
+    from emotion.training.classifier.fine_tuning import make_fine_tuning_plan
 
+    if fine_tune:
+        return options.apply(make_fine_tuning_plan(Path(options.init_from) if options.init_from else None))
     if config_file is None:
         return options.apply(TrainingPlan.from_defaults(options.network or _DEFAULT_NETWORK))
     config = read_json(config_file)
@@ -244,7 +253,7 @@ def _run_follower(options: TrainOptions) -> None:
     """Train as another worker than the first one, until that one ends."""
     from emotion.training.classifier.parallel_training import Workers, follow_training
 
-    plan, recipe = _make_recipe(make_plan(options.config, options.plan), options)
+    plan, recipe = _make_recipe(make_plan(options.config, options.plan, fine_tune=options.fine_tune), options)
     print_progress(f"Worker {options.rank} of {options.workers} trains with worker 0 at {options.address}.")
     follow_training(recipe, plan, Workers(options.workers, options.address), options.rank)
 

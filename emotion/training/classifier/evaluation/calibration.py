@@ -17,6 +17,7 @@ from emotion.training.classifier.evaluation.labeled_face_scores import Recognize
 from emotion.training.metrics import cross_entropy, expected_calibration_error, fit_logit_bias, fit_temperature
 
 _FACE_QUANTILE: Final = 0.01  # the share of validation faces below the face threshold
+_MIN_THRESHOLD_FACES: Final = 100  # of fewer, a hundredth is not even one
 _FACE_THRESHOLDS: Final = (0.001, 0.999)
 _VOTE_HEADS: Final = ("ferplus", "expression")  # whose targets are the FER+ votes
 _MIN_PRIOR: Final = 1e-4
@@ -59,15 +60,22 @@ def calibrate_heads(heads: Mapping[str, Any], logits: Mapping[str, NDArray], dat
     return fitted
 
 
-def fit_face_threshold(logits: Mapping[str, NDArray], data: Dataset) -> dict[str, Any] | None:
-    """Return the face head with the threshold that 99% of the validation faces reach; None without such a head."""
-    if "face" not in logits:
+def fit_face_threshold(
+    face_head: Mapping[str, Any] | None, logits: Mapping[str, NDArray], data: Dataset
+) -> dict[str, Any] | None:
+    """Return the face head with the threshold that 99% of the validation faces reach; None without such a head.
+
+    With too few validation faces for this share the head is returned as it is.
+    """
+    if face_head is None:
         return None
     validation = data.take(data.rows_in("validation"))
     face_logits = logits["face"][~is_non_face(validation), 0]
-    threshold = float(1 / (1 + np.exp(-np.quantile(face_logits, _FACE_QUANTILE)))) if face_logits.size else 0.5
+    if face_logits.size < _MIN_THRESHOLD_FACES:
+        return dict(face_head)
+    threshold = float(1 / (1 + np.exp(-np.quantile(face_logits, _FACE_QUANTILE))))
     low, high = _FACE_THRESHOLDS
-    return {"output": "face", "threshold": round(min(high, max(low, threshold)), 4)}
+    return {**face_head, "threshold": round(min(high, max(low, threshold)), 4)}
 
 
 def calibrate_with_labeled_faces(

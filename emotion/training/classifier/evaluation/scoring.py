@@ -70,7 +70,7 @@ def finalize_run(
     logits = {split: split_logits(classifier, data, split) for split in ("validation", "test")}
     validation = logits["validation"]
     card_fields["heads"] = calibrate_heads(card_fields["heads"], validation, data)
-    card_fields["face_head"] = fit_face_threshold(validation, data)
+    card_fields["face_head"] = fit_face_threshold(card_fields["face_head"], validation, data)
     is_duplicate = is_train_duplicate(data)
     scores = {split: score_split(card_fields, logits[split], data, split, is_duplicate) for split in logits}
     history = read_history(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from emotion.errors import EmotionError, ModelError
+from emotion.expressions import FER2013_LABELS
 from emotion.model_store.store import compute_sha256
 from emotion.recognition.trial_run import trust_network
 from emotion.training.classifier.config import TrainingConfig, TrainingPlan, find_weights_file
@@ -44,7 +46,7 @@ def test_layers_and_heads_get_the_weights_and_a_new_head_those_of_the_votes(tmp_
     heads = {"fer2013": 7, "ferplus": 8, "expression": 8, "face": 1}
     network = build(heads, seed=1)
     face_weights = network.get_layer("face").get_weights()
-    load_initial_weights(network, tmp_path / "model.keras", heads)
+    load_initial_weights(network, tmp_path / "model.keras", dict.fromkeys(heads, ()))
     expected, outputs = source(FACES, training=False), network(FACES, training=False)
     for name, other in {"fer2013": "fer2013", "ferplus": "ferplus", "expression": "ferplus"}.items():
         np.testing.assert_allclose(outputs[name], expected[other], atol=1e-6)
@@ -58,8 +60,25 @@ def test_labels_of_another_number_keep_random_weights(tmp_path: Path) -> None:
     save(build({"fer2013": 7}), tmp_path / "model.keras")
     network = build({"fer2013": 3}, seed=1)
     before = network.get_layer("fer2013").get_weights()[0]
-    load_initial_weights(network, tmp_path / "model.keras", {"fer2013": 3})
+    load_initial_weights(network, tmp_path / "model.keras", {"fer2013": ()})
     np.testing.assert_array_equal(network.get_layer("fer2013").get_weights()[0], before)
+
+
+@pytest.mark.slow
+def test_labels_that_the_card_of_the_trained_network_names_keep_their_weights(
+    tmp_path: Path, make_bundle: Callable[..., Path]
+) -> None:
+    from emotion.training.classifier.networks.initial_weights import load_initial_weights
+
+    source = build({"fer2013": 7})
+    make_bundle(tmp_path / "model")
+    save(source, tmp_path / "model" / "model.keras")
+    network = build({"fer2013": 3}, seed=1)
+    load_initial_weights(network, tmp_path / "model" / "model.keras", {"fer2013": ("sad", "wink", "happy")})
+    kernel, old = network.get_layer("fer2013").get_weights()[0], source.get_layer("fer2013").get_weights()[0]
+    sad, happy = FER2013_LABELS.index("sad"), FER2013_LABELS.index("happy")
+    np.testing.assert_array_equal(kernel[:, [0, 2]], old[:, [sad, happy]])
+    assert (kernel[:, 1] == 0).all()  # a label that the trained network does not know
 
 
 @pytest.mark.slow
@@ -70,7 +89,7 @@ def test_another_network_is_refused_and_changes_nothing(tmp_path: Path) -> None:
     network = build({"fer2013": 7}, seed=1)
     before = [np.array(weight) for weight in network.weights]
     with pytest.raises(ModelError, match=r"holds another network, with .* parameters; expected one as seresnet"):
-        load_initial_weights(network, tmp_path / "model.keras", {"fer2013": 7})
+        load_initial_weights(network, tmp_path / "model.keras", {"fer2013": ()})
     for weight, old in zip(network.weights, before, strict=True):
         np.testing.assert_array_equal(weight, old)
 
@@ -83,7 +102,7 @@ def test_a_damaged_file_is_refused_with_a_sentence(tmp_path: Path) -> None:
     path.write_bytes(b"PK\x03\x04 damaged")
     trust_network(compute_sha256(path))
     with pytest.raises(ModelError, match="cannot be read as a network of Keras"):
-        load_initial_weights(build({"fer2013": 7}), path, {"fer2013": 7})
+        load_initial_weights(build({"fer2013": 7}), path, {"fer2013": ()})
 
 
 @pytest.mark.parametrize("name", ["", "missing.keras"])
@@ -133,6 +152,24 @@ def test_only_the_chosen_head_is_trained(tmp_path: Path) -> None:
         if any(not np.array_equal(a, b) for a, b in zip(layer.get_weights(), other.get_weights(), strict=True))
     }
     assert {name for name in changed if "seed" not in name} == {"expression"}
+
+
+@pytest.mark.slow
+def test_a_kept_head_is_exported_as_it_was(tmp_path: Path) -> None:
+    from emotion.training.classifier.trainer import fit_classifier
+
+    source = build({"fer2013": 7, "face": 1}, widths=(64, 128, 176))
+    save(source, tmp_path / "model.keras")
+    config = TrainingConfig(
+        epochs=1, batch_size=32, progressive_sizes=(32,), init_from="a" * 64, kept_heads=("face",), learning_rate=0.1
+    )
+    network = fit_classifier(
+        dataset(64, 16, votes=False), config, run_context(tmp_path), None, None, tmp_path / "model.keras"
+    )
+    assert set(network.output) == {"fer2013", "face"}
+    kernels = {head: (source.get_layer(head).kernel, network.get_layer(head).kernel) for head in network.output}
+    np.testing.assert_array_equal(*kernels["face"])
+    assert not np.array_equal(*kernels["fer2013"])
 
 
 @pytest.mark.slow
