@@ -143,6 +143,7 @@ def rtc(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rtc]:
     )  # a test has no server to ask for its own
     monkeypatch.setattr(webrtc, "create_video_source_track", track)
     monkeypatch.setattr("emotion.live.session._now", lambda: connection.now)
+    monkeypatch.setattr("emotion.ui.live.controller.COUNTDOWN_SECONDS", 0.0)
     yield connection
     st.cache_resource.clear()
 
@@ -430,7 +431,6 @@ def test_snapshot_saves_image_and_data(playing: Any, rtc: Rtc, saved: dict[str, 
 
 
 def test_recording_saves_table_and_data(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
-    playing.app.checkbox(key="live_write_video").set_value(True).run()
     click(playing, "live_record")
     images = [paint((40 + i, 60), *[(200, 90)] * (i > 10)) for i in range(30)]
     for image in images:
@@ -458,6 +458,48 @@ def test_recording_saves_table_and_data(playing: Any, rtc: Rtc, saved: dict[str,
     assert "Recorded" not in playing.words
 
 
+def test_recording_starts_after_a_countdown(
+    playing: Any, rtc: Rtc, monkeypatch: pytest.MonkeyPatch, saved: dict[str, Any]
+) -> None:
+    monkeypatch.setattr("emotion.ui.live.controller.COUNTDOWN_SECONDS", 3.0)
+    click(playing, "live_record")
+    assert playing.app.button(key="live_record").label == "Cancel (3 s)"
+    assert playing.app.button(key="live_marker").disabled
+    click(playing, "live_record")
+    assert playing.app.button(key="live_record").label == "Record"
+    assert lives(playing).recording is None, "a canceled countdown leaves nothing"
+    click(playing, "live_record")
+    rtc.play(playing, *[paint((40, 60))] * 35)
+    assert "Stop recording" in playing.app.button(key="live_record").label
+    click(playing, "live_record")
+    wait_until(lambda: not lives(playing).is_finishing)
+    playing.app.run()
+    assert lives(playing).recording.num_frames == 6, "the frames of the countdown are left out"
+
+
+def test_markers_are_in_table_data_and_report(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
+    click(playing, "live_record")
+    assert playing.app.checkbox(key="live_write_video").value, "a recording has its video"
+    for count in (1, 2):
+        rtc.play(playing, *[paint((40, 60))] * 3)
+        click(playing, "live_marker")
+        assert playing.app.button(key="live_marker").label == f"Marker ({count})"
+    rtc.play(playing, paint((40, 60)))
+    click(playing, "live_record")
+    wait_until(lambda: not lives(playing).is_finishing)
+    playing.app.run()
+    assert "2 markers" in playing.words
+    assert not has(playing, "live_marker")
+    rows = list(csv.DictReader(io.StringIO(saved["live.csv"])))
+    assert [row["marker"] for row in rows] == ["", "", "1", "1", "1", "2", "2"]
+    assert json.loads(saved["live.json"])["markers"] == pytest.approx([0.2, 0.5], abs=2e-3)
+    report = saved["live.html"]
+    assert "<li>0:00.2</li>" in report
+    assert "<td>Face 1</td>" in report
+    assert "data:image/jpeg;base64," in report
+    assert "detector" in report
+
+
 def test_recording_without_frames_offers_no_files(playing: Any, saved: dict[str, Any]) -> None:
     click(playing, "live_record")
     playing.app.toggle(key="live_pause").set_value(True).run()
@@ -470,13 +512,14 @@ def test_recording_without_frames_offers_no_files(playing: Any, saved: dict[str,
 
 
 def test_video_checkbox_is_read_at_the_click(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
-    playing.app.checkbox(key="live_write_video").set_value(True)
+    playing.app.checkbox(key="live_write_video").set_value(False)
     click(playing, "live_record")  # both reach the server together: the button was drawn before the check
     rtc.play(playing, paint((40, 60)))
     click(playing, "live_record")
     wait_until(lambda: not lives(playing).is_finishing)
     playing.app.run()
-    assert "live.mp4" in saved
+    assert "live.csv" in saved
+    assert "live.mp4" not in saved
 
 
 def test_recording_continues_without_space_for_the_video(
@@ -486,7 +529,6 @@ def test_recording_continues_without_space_for_the_video(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("tempfile.mkdtemp", full)
-    playing.app.checkbox(key="live_write_video").set_value(True).run()
     click(playing, "live_record")
     assert "No space left on device" in playing.words
     rtc.play(playing, paint((40, 60)))
@@ -499,7 +541,6 @@ def test_recording_continues_without_space_for_the_video(
 
 def test_failed_video_of_a_recording_is_reported(playing: Any, rtc: Rtc) -> None:
     shutil.rmtree(lives(playing).folder)
-    playing.app.checkbox(key="live_write_video").set_value(True).run()
     click(playing, "live_record")
     rtc.play(playing, paint((40, 60)), paint((40, 60)))
     click(playing, "live_record")
@@ -511,7 +552,6 @@ def test_failed_video_of_a_recording_is_reported(playing: Any, rtc: Rtc) -> None
 
 def test_another_detector_restarts_the_session_and_keeps_files(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
     click(playing, "live_snapshot")
-    playing.app.checkbox(key="live_write_video").set_value(True).run()
     click(playing, "live_record")
     rtc.play(playing, *[paint((40, 60))] * 3)
     old = lives(playing).session
@@ -534,7 +574,6 @@ def test_blurred_faces_are_blurred_everywhere(playing: Any, rtc: Rtc, saved: dic
     image = paint((40, 60))
     clear = card_images(playing.shown("live_cards"))[0].astype(int)
     assert np.abs(clear - pixelate_all(clear.astype(np.uint8))).mean() > 30
-    playing.app.checkbox(key="live_write_video").set_value(True).run()
     click(playing, "live_snapshot")
     click(playing, "live_record")
     back = rtc.play(playing, image, image)
@@ -549,9 +588,9 @@ def test_blurred_faces_are_blurred_everywhere(playing: Any, rtc: Rtc, saved: dic
     thumbnail = card_images(playing.shown("live_cards"))[0]
     assert np.abs(thumbnail.astype(int) - pixelate_all(thumbnail)).mean() < 10, "at once, of a frame that came before"
     assert {"live.csv", "live.json"} <= saved.keys()
-    assert not {"snapshot.png", "snapshot.json", "live.mp4"} & saved.keys(), "they show faces"
+    assert not {"snapshot.png", "snapshot.json", "live.mp4", "live.html"} & saved.keys(), "they show faces"
     assert "The snapshot shows faces" in playing.words
-    assert "The video shows faces" in playing.words
+    assert "Video and report show faces" in playing.words
     assert not playing.app.image
     back = rtc.play(playing, image, image, paint((44, 60)))
     assert not any(shows_a_face(one, image, paint((44, 60))) for one in back)
@@ -779,7 +818,6 @@ def test_ended_session_releases_everything(rtc: Rtc, painted: None, open_page: O
     page.app.run()
     lives(page).session._worker._idle_seconds = 0.05
     rtc.play(page, paint((40, 60)))
-    page.app.checkbox(key="live_write_video").set_value(True).run()
     click(page, "live_record")
     rtc.play(page, *[paint((40, 60))] * 3)
     folder, session = lives(page).folder, weakref.ref(lives(page).session)

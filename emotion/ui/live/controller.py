@@ -32,6 +32,7 @@ CAMERA_SIZES: Final = {
     gettext_noop("Normal"): (640, 480),
     gettext_noop("Large"): (1280, 720),
 }  # ideal width and height in pixels
+COUNTDOWN_SECONDS: Final = 3.0  # before a recording
 
 
 @dataclass(eq=False)
@@ -98,7 +99,7 @@ class LiveController:
         self.snapshot = self.session.snapshot()
 
     def start_recording(self, write_video: bool) -> None:
-        """Start a recording, with a video if requested; not while paused, when no frames are analyzed."""
+        """Start a recording after a countdown, with a video if requested; not while paused."""
         if self.session.options.is_paused:
             self.message = _(
                 "Nothing can be recorded while the stream is paused; end the pause and press Record again."
@@ -115,11 +116,15 @@ class LiveController:
             self.message = _("The video cannot be written ({problem}); the scores are recorded.").format(
                 problem=error.strerror
             )
-        self.session.start_recording(video_path)
+        self.session.start_recording(video_path, delay=COUNTDOWN_SECONDS)
 
     def stop_recording(self) -> None:
-        """Stop the recording; `recording` is set when its video is finalized."""
+        """Stop the recording, which is in `recording` when its video is finalized; keep nothing before its start."""
         session = self.session  # it may be replaced before the thread runs
+        running = session.state().recording
+        if running is not None and running.seconds_to_start > 0:
+            session.stop_recording()
+            return
 
         def finish_recording() -> None:
             try:
@@ -130,6 +135,10 @@ class LiveController:
         if not self.is_finishing:
             self.is_finishing = True
             threading.Thread(target=finish_recording, name="live-stop", daemon=True).start()
+
+    def add_marker(self) -> None:
+        """Mark the current moment of the recording."""
+        self.session.add_marker()
 
     def calibrate(self) -> None:
         """Calibrate to the faces of the next seconds as neutral ones."""

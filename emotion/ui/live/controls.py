@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable
+from functools import partial
 from typing import BinaryIO, Final
 
 import streamlit as st
 
 from emotion.live.recording import Recording
-from emotion.live.state import LiveState
+from emotion.live.state import LiveState, RecordingState
 from emotion.translation.messages import gettext as _
 from emotion.translation.messages import gettext_noop, ngettext
 from emotion.ui import components, messages, streamlit_workarounds
+from emotion.ui.live import report
 from emotion.ui.live.controller import LiveController
 
 _PAUSED_MESSAGE: Final = gettext_noop("While the stream is paused, no image is analyzed; end the pause first.")
@@ -35,7 +39,7 @@ def show_buttons(controller: LiveController, live_state: LiveState) -> None:
         # One button that changes its text: two would be side by side for a moment, and move what is below.
         recording = live_state.recording
         st.button(
-            _("Stop recording ({seconds:.0f} s)").format(seconds=recording.duration) if recording else _("Record"),
+            _format_record_label(recording),
             key="live_record",
             icon=":material/stop:" if recording else ":material/fiber_manual_record:",
             on_click=controller.stop_recording if recording else _start_recording,
@@ -44,7 +48,24 @@ def show_buttons(controller: LiveController, live_state: LiveState) -> None:
             or ((is_paused or live_state.result_age_seconds is None) and recording is None),
             help=_(_PAUSED_MESSAGE) if is_paused and recording is None else None,
         )
-        st.checkbox(_("Include video"), key="live_write_video", disabled=recording is not None)
+        if recording is not None:
+            st.button(
+                _("Marker ({count})").format(count=recording.num_markers),
+                icon=":material/flag:",
+                key="live_marker",
+                on_click=controller.add_marker,
+                disabled=recording.seconds_to_start > 0,
+                help=_("Marks this moment in the table, the data and the report. The space key does the same."),
+            )
+        st.checkbox(_("Include video"), True, key="live_write_video", disabled=recording is not None)
+
+
+def _format_record_label(recording: RecordingState | None) -> str:
+    if recording is None:
+        return _("Record")
+    if recording.seconds_to_start > 0:
+        return _("Cancel ({seconds} s)").format(seconds=math.ceil(recording.seconds_to_start))
+    return _("Stop recording ({seconds:.0f} s)").format(seconds=recording.duration)
 
 
 def _start_recording(controller: LiveController) -> None:
@@ -111,16 +132,18 @@ def show_recording_downloads(controller: LiveController) -> None:
         st.markdown(_("Nothing was recorded: no frame was analyzed between start and stop."))
         return
     st.markdown(_describe_recording(recording))
-    can_show_video = recording.is_anonymized or not controller.session.options.anonymize
+    can_show_faces = recording.is_anonymized or not controller.session.options.anonymize
     with st.container(horizontal=True):
         _show_download("csv", _("Table (CSV)"), recording.csv, "live.csv")
         _show_download("json", _("Data (JSON)"), recording.json, "live.json")
-        if recording.video_path is not None and can_show_video:
+        if can_show_faces:
+            _show_download("report", _("Report"), partial(report.render_recording_report, recording), "live.html")
+        if recording.video_path is not None and can_show_faces:
             _show_download(
                 "video", _("Video (MP4)"), streamlit_workarounds.open_media_file(recording.video_path), "live.mp4"
             )
-    if recording.video_path is not None and not can_show_video:
-        st.caption(_("The video shows faces, and Blur faces is on; it is available again when that is off."))
+    if not can_show_faces:
+        st.caption(_("Video and report show faces, and Blur faces is on; they are available again when that is off."))
     if recording.warning is not None:
         st.caption(messages.escape_markdown(recording.warning))
     if recording.dropped_frames:
@@ -135,14 +158,17 @@ def show_recording_downloads(controller: LiveController) -> None:
 def _describe_recording(recording: Recording) -> str:
     """Describe a recording: "Recorded 10 s · 248 frames · 1 person · 640 × 480 pixels"."""
     first_size, last_size = map(components.format_size, (recording.frame_sizes[0], recording.frame_sizes[-1]))
-    parts = (
+    parts = [
         _("{seconds} s").format(seconds=round(recording.duration)),
         ngettext("{count} frame", "{count} frames", recording.num_frames).format(count=recording.num_frames),
         ngettext("{count} person", "{count} people", recording.num_tracks).format(count=recording.num_tracks),
         first_size if first_size == last_size else _("{first} to {last}").format(first=first_size, last=last_size),
-    )
+    ]
+    if recording.markers:
+        count = len(recording.markers)
+        parts.append(ngettext("{count} marker", "{count} markers", count).format(count=count))
     return _("Recorded {details}").format(details=" · ".join(parts))
 
 
-def _show_download(key: str, label: str, data: bytes | str | BinaryIO, file_name: str) -> None:
+def _show_download(key: str, label: str, data: Callable[[], str] | bytes | str | BinaryIO, file_name: str) -> None:
     components.download_button(label, data, file_name, f"live_save_{key}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -37,8 +37,13 @@ class _Chart(NamedTuple):
     specification: dict[str, Any]  # Vega-Lite
 
 
-def render_report(analysis: VideoAnalysis) -> str:
-    """Render the report as an HTML document of about a megabyte; hidden people do not appear in it."""
+def render_report(analysis: VideoAnalysis, markers: Sequence[float] = ()) -> str:
+    """Render the report as an HTML document of about a megabyte; hidden people do not appear in it.
+
+    Args:
+        analysis: The analysis.
+        markers: Seconds of markers that a person set.
+    """
     all_people = analysis.people()
     people = [person for person in all_people if not person.is_hidden]
     return _load_template().render(
@@ -47,6 +52,7 @@ def render_report(analysis: VideoAnalysis) -> str:
         people=people,
         has_hidden_people=bool(all_people) and not people,
         highlights=analysis.highlights(),
+        markers=markers,
         charts=_build_charts(analysis, people) if people else [],
         vega_script=_load_vega_script() if people else "",
         disclaimers=[*DISCLAIMERS, *([FEATURES_DISCLAIMER] if analysis.has_features else [])],
