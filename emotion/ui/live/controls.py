@@ -25,7 +25,7 @@ state = st.session_state
 
 
 def show_buttons(controller: LiveController, live_state: LiveState) -> None:
-    """Show the buttons for snapshot and recording."""
+    """Show the buttons for snapshot, recording and calibration, and the progress of the calibration."""
     with st.container(horizontal=True, vertical_alignment="center"):
         is_paused = controller.session.options.is_paused
         st.button(
@@ -58,6 +58,8 @@ def show_buttons(controller: LiveController, live_state: LiveState) -> None:
                 help=_("Marks this moment in the table, the data and the report. The space key does the same."),
             )
         st.checkbox(_("Include video"), True, key="live_write_video", disabled=recording is not None)
+        _show_calibration_buttons(controller, live_state)
+    _show_calibration_state(live_state)
 
 
 def _format_record_label(recording: RecordingState | None) -> str:
@@ -73,31 +75,34 @@ def _start_recording(controller: LiveController) -> None:
     controller.start_recording(bool(state.get("live_write_video")))
 
 
-def show_calibration(controller: LiveController, live_state: LiveState) -> None:
-    """Show the calibration to neutral faces, and its progress."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        # The button stays: a button that vanishes is beside the text for a moment, as if it were to be clicked again.
+def _show_calibration_buttons(controller: LiveController, live_state: LiveState) -> None:
+    """Show the buttons that begin and undo the calibration to neutral faces."""
+    # The button stays: a button that vanishes is beside the text for a moment, as if it were to be clicked again.
+    st.button(
+        _("Calibrate to my neutral face"),
+        icon=":material/self_improvement:",
+        key="live_calibrate",
+        on_click=controller.calibrate,
+        disabled=not live_state.faces
+        or controller.session.options.is_paused
+        or bool(live_state.calibration.seconds_left),
+        help=_(
+            "Some faces look stern or glad at rest. For three seconds the program looks at every face in the "
+            "image; from then on their scores are relative to that. A thin line in a bar shows the score without "
+            "it."
+        ),
+    )
+    if any(face.raw_scores for face in live_state.faces):
         st.button(
-            _("Calibrate to my neutral face"),
-            icon=":material/self_improvement:",
-            key="live_calibrate",
-            on_click=controller.calibrate,
-            disabled=not live_state.faces
-            or controller.session.options.is_paused
-            or bool(live_state.calibration.seconds_left),
-            help=_(
-                "Some faces look stern or glad at rest. For three seconds the program looks at every face in the "
-                "image; from then on their scores are relative to that. A thin line in a bar shows the score without "
-                "it."
-            ),
+            _("Reset calibration"),
+            icon=":material/restart_alt:",
+            key="live_uncalibrate",
+            on_click=controller.session.clear_calibration,
         )
-        if any(face.raw_scores for face in live_state.faces):
-            st.button(
-                _("Reset calibration"),
-                icon=":material/restart_alt:",
-                key="live_uncalibrate",
-                on_click=controller.session.clear_calibration,
-            )
+
+
+def _show_calibration_state(live_state: LiveState) -> None:
+    """Show the progress of the calibration, or why there is none."""
     if live_state.calibration.seconds_left:
         seconds = max(1, round(live_state.calibration.seconds_left))
         st.markdown(_(":material/self_improvement: Relax your face: {seconds} s").format(seconds=seconds))
