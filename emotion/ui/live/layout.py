@@ -31,7 +31,7 @@ def make_layout() -> LiveLayout:
         .st-key-live_layout > :has(> .st-key-live_stage) { grid-area: stage; min-width: 0 }
         .st-key-live_layout > :has(> .st-key-live_side) { grid-area: side; min-width: 0 }
         .st-key-live_layout > :has(> .st-key-live_tools) { grid-area: tools; min-width: 0 }
-        .stVerticalBlock.st-key-live_over { height: 0; margin-bottom: -1rem; gap: 0; overflow: visible }
+        .st-key-live_side > :has(> .st-key-live_over) { height: 0; margin-bottom: -1rem }
         @media (max-width: 640px) {
           [data-testid=stMainBlockContainer] { padding-left: 1rem; padding-right: 1rem }
           .stVerticalBlock.st-key-live_layout { grid-template: "stage" auto "side" auto "tools" auto / minmax(0, 1fr) }

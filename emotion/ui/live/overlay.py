@@ -9,7 +9,7 @@ import streamlit as st
 
 from emotion.expressions import get_style, symbol_and_name
 from emotion.formatting import format_clock, format_percent
-from emotion.live.state import LiveFace, LiveState
+from emotion.live.state import LiveState
 from emotion.translation.messages import gettext as _
 from emotion.translation.messages import ngettext
 from emotion.ui import components
@@ -19,7 +19,7 @@ from emotion.ui.live.controller import LiveController
 BARS_KEY: Final = "live_bars"  # of the switch in the session state
 TIMELINE_KEY: Final = "live_timeline"
 _MAX_FACES: Final = 2  # with bars; more would hide the image
-_MAX_BARS: Final = 4
+_MAX_BARS: Final = 3
 
 _OVERLAY: Final = components.load_component("overlay")
 
@@ -45,7 +45,7 @@ def show_overlay(controller: LiveController, live_state: LiveState | None) -> No
     _OVERLAY(
         key="live_overlay",
         data={
-            "faces": _make_bars(live_state.faces) if st.session_state.get(BARS_KEY, True) else [],
+            "faces": _make_bars(live_state) if st.session_state.get(BARS_KEY, True) else [],
             "lanes": ribbon.make_lanes(results),
             "label": ribbon.describe_lanes(results),
             "countdown": "" if recording is None or is_recording else f"{math.ceil(recording.seconds_to_start)}",
@@ -57,11 +57,16 @@ def show_overlay(controller: LiveController, live_state: LiveState | None) -> No
     )
 
 
-def _make_bars(faces: tuple[LiveFace, ...]) -> list[dict[str, Any]]:
-    largest = sorted((face.face for face in faces if face.face.scores), key=lambda face: -face.box.area)[:_MAX_FACES]
+def _make_bars(live_state: LiveState) -> list[dict[str, Any]]:
+    """Return the bars of the largest faces, with the place of each face from 0 at the left to 1 at the right."""
+    if live_state.frame_size is None:
+        return []
+    faces = (live_face.face for live_face in live_state.faces if live_face.face.scores)
+    largest = sorted(faces, key=lambda face: -face.box.area)[:_MAX_FACES]
     return [
         {
             "title": f"{face.track_id} {get_style(face.display_label).symbol} {components.format_prediction(face)}",
+            "x": round((face.box.x1 + face.box.x2) / 2 / live_state.frame_size[0], 2),
             "scores": [
                 {
                     "name": symbol_and_name(label),

@@ -3,11 +3,13 @@
 
 const FRAME = "iframe[title*=webrtc]";
 const FRAME_STYLE = `
+  body { margin: 0 !important; }
   button { text-transform: none !important; font: 400 16px system-ui, sans-serif !important; letter-spacing: 0 !important;
     border-radius: 9px !important; box-shadow: none !important; padding: 7px 12px !important; }
   button:focus-visible { outline: 2px solid currentColor; outline-offset: -3px; }`;
 const ENTER = "M3 8V3h5M14 3h5v5M19 14v5h-5M8 19H3v-5", LEAVE = "M8 3v5H3M19 8h-5V3M14 19v-5h5M3 14h5v5";
 const TYPED = "input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable=true], [role=slider]";
+const CENTER = [0.4, 0.6]; // a face that is between them leaves its bars where they are
 const SVG = "http://www.w3.org/2000/svg";
 
 const make = (tag, className) => {
@@ -43,6 +45,15 @@ const fillFace = (node, face) => {
     track.firstChild.style.width = `${100 * score.score}%`;
     track.firstChild.style.background = score.color;
   });
+};
+
+// Puts the bars of two faces on their sides, those of one face on the other side of the image.
+const chooseSides = (nodes, faces) => {
+  const [first, second] = faces.map((face) => face.x);
+  if (second !== undefined) {
+    nodes[0].classList.toggle("right", first > second);
+    nodes[1].classList.toggle("right", first <= second);
+  } else if (first < CENTER[0] || first > CENTER[1]) nodes[0].classList.toggle("right", first < CENTER[0]);
 };
 
 const fillLane = (node, lane) => {
@@ -111,6 +122,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     return face;
   });
   data.faces.forEach((face, i) => fillFace(bars.children[i], face));
+  chooseSides(bars.children, data.faces);
   lanes.setAttribute("aria-label", data.label);
   resize(lanes, data.lanes.length, () => {
     const lane = make("div", "lane");
@@ -136,9 +148,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
   screen.onclick = () => (document.fullscreenElement ? document.exitFullscreen() : layout.requestFullscreen());
   const onKey = (event) => {
     const target = event.composedPath()[0];
-    if (event.key !== " " || event.repeat || !data.recording || target.closest?.(TYPED + ", button, a, summary")) return;
-    event.preventDefault();
-    setTriggerValue("marker", true);
+    if (event.key !== " " || !root.isBusy || target.closest?.(TYPED + ", button, a, summary")) return;
+    event.preventDefault(); // does not scroll during the countdown either
+    if (data.recording && !event.repeat) setTriggerValue("marker", true);
   };
   update();
   const inner = layout?.querySelector(FRAME)?.contentDocument;
