@@ -204,7 +204,7 @@ def test_live_page_shows_an_example_before_the_start(live: Any, rtc: Rtc) -> Non
     assert len(live.shown("live_example")["faces"]) == 0, "nothing is painted on the sample"
     assert not has(live, "live_snapshot")
     assert "Camera found: waiting" in live.words
-    assert hides_camera_checks(live)
+    assert not hides_camera_checks(live)
     (requested,) = rtc.requested[-1:]
     assert requested["mode"] is webrtc.WebRtcMode.SENDRECV
     assert requested["media_stream_constraints"] == {
@@ -505,7 +505,7 @@ def test_markers_are_in_table_data_and_report(playing: Any, rtc: Rtc, saved: dic
     for count in (1, 2):
         rtc.play(playing, *[paint((40, 60))] * 3)
         click(playing, "live_marker")
-        assert playing.app.button(key="live_marker").label == f"Marker ({count})"
+        assert playing.shown("live_overlay")["recording"].endswith(f"· {count} marker{'s' * (count > 1)}")
     rtc.play(playing, paint((40, 60)))
     click(playing, "live_record")
     wait_until(lambda: not lives(playing).is_finishing)
@@ -766,7 +766,8 @@ def test_diagnostics_warn_after_a_delay(
     live.app.run()
     assert len(live.app.warning) == bool(words)
     assert words is None or words in live.app.warning[0].value
-    assert hides_camera_checks(live) == (words is None)
+    assert live.app.expander[0].proto.expanded == bool(words)
+    assert hides_camera_checks(live) == (state is PLAYING and words is None)
 
 
 def test_diagnostics_are_below_the_buttons(playing: Any) -> None:

@@ -110,17 +110,20 @@ def run_diagnostics(controller: LiveController, live_state: LiveState) -> tuple[
     return run_checks(BrowserReport.from_dict(report and report.get("facts")), connection)
 
 
-def show_diagnostics(checks: tuple[Check, ...]) -> None:
-    """Show the first failed step, and all steps in an expander; hidden while none failed."""
+def show_diagnostics(checks: tuple[Check, ...], *, is_connected: bool) -> None:
+    """Show the first failed step, and all steps in an expander; hidden while a camera is connected and none failed."""
     failure = first_failure(checks)
     # All is always drawn, or the component below would be recreated and lose its report.
     warning_slot, style_slot, steps = st.container(), st.container(), st.container(key="live_steps")
     if failure is not None:
         warning_slot.warning(failure.message, icon=":material/videocam_off:")
-    else:
+    elif is_connected:
         with style_slot:  # not a style alone, which Streamlit would put outside of the fragment
             st.html("<span hidden></span><style>.st-key-live_steps { display: none }</style>")
-    with steps, st.expander(_("Camera not working?"), icon=":material/health_and_safety:", expanded=True):
+    with (
+        steps,
+        st.expander(_("Camera not working?"), icon=":material/health_and_safety:", expanded=failure is not None),
+    ):
         icons = {"ok": ":material/check_circle: ", "failed": ":material/cancel: ", "unknown": ":material/pending: "}
         status_texts = {"ok": _("yes"), "failed": _("no"), "unknown": _("waiting")}
         st.markdown("\n".join(f"- {icons[check.status]}{check.name}: {status_texts[check.status]}" for check in checks))

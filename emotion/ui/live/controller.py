@@ -25,6 +25,7 @@ from emotion.translation.messages import gettext as _
 from emotion.translation.messages import gettext_noop
 from emotion.ui import session as ui_session
 from emotion.ui.language import translate_spinner
+from emotion.ui.live.report import render_recording_report
 from emotion.ui.photos import photo_cache
 
 CAMERA_SIZES: Final = {
@@ -46,6 +47,7 @@ class LiveController:
     num_earlier_frames: int = 0  # frames received before the request
     is_connected: bool = False
     recording: Recording | None = None  # the last one
+    report: str = ""  # of the recording, HTML; "" for none
     is_finishing: bool = False  # whether a recording is being finalized
     snapshot: tuple[bytes, dict[str, Any]] | None = None
     message: str = ""  # why the last action had no effect
@@ -75,7 +77,7 @@ class LiveController:
     def restart_session(self, source: str, analyzer: Analyzer, options: LiveOptions) -> None:
         """Start a new session; end a running recording, and keep what was saved."""
         if self.session.state().recording is not None:
-            self.recording = self.session.stop_recording()
+            self._keep(self.session.stop_recording())
         self.session.close()
         self.source, self.analyzer, self.session = source, analyzer, LiveSession(analyzer, options)
         self.requested_timestamp, self.num_earlier_frames, self.is_connected, self.message = None, 0, False, ""
@@ -128,13 +130,22 @@ class LiveController:
 
         def finish_recording() -> None:
             try:
-                self.recording = session.stop_recording()
+                self._keep(session.stop_recording())
             finally:
                 self.is_finishing = False
 
         if not self.is_finishing:
             self.is_finishing = True
             threading.Thread(target=finish_recording, name="live-stop", daemon=True).start()
+
+    def _keep(self, recording: Recording) -> None:
+        """Keep a finished recording with its report."""
+        try:
+            self.report = render_recording_report(recording) if recording.num_frames else ""
+        except (EmotionError, OSError) as error:
+            self.report = ""
+            self.message = _("There is no report: {problem}").format(problem=error)
+        self.recording = recording
 
     def add_marker(self) -> None:
         """Mark the current moment of the recording."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
-from functools import partial
 from typing import BinaryIO, Final
 
 import streamlit as st
@@ -15,7 +13,6 @@ from emotion.live.state import LiveState, RecordingState
 from emotion.translation.messages import gettext as _
 from emotion.translation.messages import gettext_noop, ngettext
 from emotion.ui import components, messages, streamlit_workarounds
-from emotion.ui.live import report
 from emotion.ui.live.controller import LiveController
 
 _PAUSED_MESSAGE: Final = gettext_noop("While the stream is paused, no image is analyzed; end the pause first.")
@@ -50,7 +47,7 @@ def show_buttons(controller: LiveController, live_state: LiveState) -> None:
         )
         if recording is not None:
             st.button(
-                _("Marker ({count})").format(count=recording.num_markers),
+                _("Add marker"),
                 icon=":material/flag:",
                 key="live_marker",
                 on_click=controller.add_marker,
@@ -141,8 +138,8 @@ def show_recording_downloads(controller: LiveController) -> None:
     with st.container(horizontal=True):
         _show_download("csv", _("Table (CSV)"), recording.csv, "live.csv")
         _show_download("json", _("Data (JSON)"), recording.json, "live.json")
-        if can_show_faces:
-            _show_download("report", _("Report"), partial(report.render_recording_report, recording), "live.html")
+        if can_show_faces and controller.report:
+            _show_download("report", _("Report"), controller.report, "live.html")
         if recording.video_path is not None and can_show_faces:
             _show_download(
                 "video", _("Video (MP4)"), streamlit_workarounds.open_media_file(recording.video_path), "live.mp4"
@@ -175,5 +172,5 @@ def _describe_recording(recording: Recording) -> str:
     return _("Recorded {details}").format(details=" · ".join(parts))
 
 
-def _show_download(key: str, label: str, data: Callable[[], str] | bytes | str | BinaryIO, file_name: str) -> None:
+def _show_download(key: str, label: str, data: bytes | str | BinaryIO, file_name: str) -> None:
     components.download_button(label, data, file_name, f"live_save_{key}")

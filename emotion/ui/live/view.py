@@ -191,7 +191,8 @@ def _show_messages(controller: LiveController) -> None:
     with messages.error_box(_("the messages")):
         live_state = controller.session.state()
         if controller.source == "Camera":
-            live_cards.show_diagnostics(live_cards.run_diagnostics(controller, live_state))
+            checks = live_cards.run_diagnostics(controller, live_state)
+            live_cards.show_diagnostics(checks, is_connected=controller.is_connected)
         if controller.is_finishing:
             st.caption(_("Finishing the recording"))
         for message in filter(None, (controller.message, live_state.recording and live_state.recording.warning)):

@@ -4,11 +4,13 @@
 const FRAME = "iframe[title*=webrtc]";
 const FRAME_STYLE = `
   body { margin: 0 !important; }
+  .MuiBox-root:has(> video) { padding-top: 0 !important; }
   button { text-transform: none !important; font: 400 16px system-ui, sans-serif !important; letter-spacing: 0 !important;
     border-radius: 9px !important; box-shadow: none !important; padding: 7px 12px !important; }
   button:focus-visible { outline: 2px solid currentColor; outline-offset: -3px; }`;
 const ENTER = "M3 8V3h5M14 3h5v5M19 14v5h-5M8 19H3v-5", LEAVE = "M8 3v5H3M19 8h-5V3M14 19v-5h5M3 14h5v5";
-const TYPED = "input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable=true], [role=slider]";
+const TYPED = "input:not([type=checkbox]):not([type=radio]), textarea, select, button, a, summary, [contenteditable=true], [role=slider]";
+const INTERVAL_MS = 500; // the video begins, ends and grows without a message
 const CENTER = [0.4, 0.6]; // a face that is between them leaves its bars where they are
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -86,6 +88,7 @@ const makeTree = (root) => {
   lanes.setAttribute("role", "img");
   const countdown = make("div", "countdown");
   countdown.setAttribute("role", "status");
+  root.screen = screen;
   root.append(bars, lanes, countdown, make("div", "recording"), screen);
 };
 
@@ -111,11 +114,52 @@ const place = (root, layout) => {
   for (const [side, value] of Object.entries(next)) set(root.style, side, value);
 };
 
+// Follows the video, the keys and the screen; once, since a component is called for each update.
+const follow = (root, layout) => {
+  const update = () => {
+    const isFull = document.fullscreenElement === layout;
+    set(root.screen, "title", isFull ? root.data.leave : root.data.enter);
+    root.screen.setAttribute("aria-label", root.screen.title);
+    root.screen.querySelector("path").setAttribute("d", isFull ? LEAVE : ENTER);
+    place(root, layout);
+    const inner = layout.querySelector(FRAME)?.contentDocument;
+    if (inner !== root.inner) inner?.addEventListener("keydown", onKey);
+    root.inner = inner;
+  };
+  const onKey = (event) => {
+    const target = event.composedPath()[0];
+    if (event.key !== " " || !root.isBusy || target.closest?.(TYPED)) return;
+    event.preventDefault(); // does not scroll during the countdown either
+    if (root.data.recording && !event.repeat) root.mark();
+  };
+  root.screen.onclick = () => (document.fullscreenElement ? document.exitFullscreen() : layout.requestFullscreen());
+  document.addEventListener("keydown", onKey);
+  document.addEventListener("fullscreenchange", update);
+  window.addEventListener("resize", update);
+  const timer = setInterval(update, INTERVAL_MS);
+  root.end = () => {
+    root.end = null;
+    clearInterval(timer);
+    for (const one of [document, root.inner]) one?.removeEventListener("keydown", onKey);
+    document.removeEventListener("fullscreenchange", update);
+    window.removeEventListener("resize", update);
+  };
+  root.update = update;
+};
+
+// A button that keeps the focus after its click would take the space key, which sets a marker.
+const releaseFocus = () => {
+  const focused = document.activeElement;
+  if (focused?.closest(".st-key-live_record")) focused.blur();
+};
+
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".overlay");
-  const layout = root.getRootNode().host?.closest(".st-key-live_layout") ?? root.closest(".st-key-live_layout");
+  root.data = data;
+  root.mark = () => setTriggerValue("marker", true); // of this call; that of an earlier one has no effect
   if (!root.firstChild) makeTree(root);
-  const [bars, lanes, countdown, recording, screen] = root.children;
+  if (!root.end) follow(root, root.getRootNode().host.closest(".st-key-live_layout"));
+  const [bars, lanes, countdown, recording] = root.children;
   resize(bars, data.faces.length, () => {
     const face = make("div", "face");
     face.append(make("div", "title"));
@@ -132,37 +176,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
   data.lanes.forEach((lane, i) => fillLane(lanes.children[i], lane));
   set(countdown, "textContent", data.countdown);
   set(recording, "textContent", data.recording);
-
-  // A button that keeps the focus after its click would take the space key, which sets a marker.
   const wasBusy = root.isBusy;
   root.isBusy = !!(data.countdown || data.recording);
-  if (root.isBusy && !wasBusy && document.activeElement?.closest(".st-key-live_record")) document.activeElement.blur();
-
-  const update = () => {
-    const isFull = document.fullscreenElement === layout;
-    screen.title = isFull ? data.leave : data.enter;
-    screen.setAttribute("aria-label", screen.title);
-    screen.querySelector("path").setAttribute("d", isFull ? LEAVE : ENTER);
-    place(root, layout);
-  };
-  screen.onclick = () => (document.fullscreenElement ? document.exitFullscreen() : layout.requestFullscreen());
-  const onKey = (event) => {
-    const target = event.composedPath()[0];
-    if (event.key !== " " || !root.isBusy || target.closest?.(TYPED + ", button, a, summary")) return;
-    event.preventDefault(); // does not scroll during the countdown either
-    if (data.recording && !event.repeat) setTriggerValue("marker", true);
-  };
-  update();
-  const inner = layout?.querySelector(FRAME)?.contentDocument;
-  const documents = [document, inner].filter(Boolean);
-  documents.forEach((one) => one.addEventListener("keydown", onKey));
-  document.addEventListener("fullscreenchange", update);
-  window.addEventListener("resize", update);
-  const timer = setInterval(update, 500); // the video begins, ends and grows without a message
-  return () => {
-    clearInterval(timer);
-    documents.forEach((one) => one.removeEventListener("keydown", onKey));
-    document.removeEventListener("fullscreenchange", update);
-    window.removeEventListener("resize", update);
-  };
+  if (root.isBusy && !wasBusy) releaseFocus();
+  root.update();
+  return root.end;
 }
