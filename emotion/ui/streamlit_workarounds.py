@@ -225,8 +225,10 @@ def send_elements() -> None:
     Upstream: no issue is known; `ForwardMsgQueue.clear` of Streamlit 1.67. Remove when a run leaves the elements of one
     that ended.
     """
-    if runtime.exists():  # not in a test
-        loop = runtime.get_instance()._get_async_objs().eventloop
+    if not runtime.exists():
+        return
+    loop = runtime.get_instance()._get_async_objs().eventloop
+    if isinstance(loop, asyncio.AbstractEventLoop):  # not the one of `AppTest`
         with suppress(TimeoutError):
             asyncio.run_coroutine_threadsafe(asyncio.sleep(_SEND_SECONDS), loop).result(_MAX_SEND_SECONDS)
 

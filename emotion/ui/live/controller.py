@@ -145,7 +145,8 @@ class LiveController:
         except (EmotionError, OSError) as error:
             self.report = ""
             self.message = _("There is no report: {problem}").format(problem=error)
-        self.recording = recording
+        finally:
+            self.recording = recording
 
     def add_marker(self) -> None:
         """Mark the current moment of the recording."""
