@@ -18,9 +18,9 @@ with page.page_layout() as settings:
             st.switch_page("pages/webcam.py")
         if accept_dropped_photos():
             st.switch_page("pages/photo.py")
-        cards.show_status(settings)
     with right:
         demo.show_example(settings)
+    cards.show_status(settings)
     cards.show_cards()
     with st.expander(_("What a label means"), icon=":material/info:"):
         st.markdown(

@@ -62,7 +62,7 @@ class AnalyzedFrame:
         """Return its faces; with `anonymize` pixelated, even if they were not when the frame arrived."""
         faces = remove_features(self.result.faces) if anonymize else self.result.faces
         return tuple(
-            LiveFace(face, self._make_thumbnail(face, anonymize), self.raw_scores.get(face.track_id or 0))
+            LiveFace(face, self.make_thumbnail(face, anonymize), self.raw_scores.get(face.track_id or 0))
             for face in faces
         )
 
@@ -96,7 +96,8 @@ class AnalyzedFrame:
         """Return the annotated image; with `anonymize` pixelated, even if it was not when the frame arrived."""
         return pixelate_all(self.annotated_image) if anonymize and not self.is_anonymized else self.annotated_image
 
-    def _make_thumbnail(self, face: Face, anonymize: bool) -> ImageArray:
+    def make_thumbnail(self, face: Face, anonymize: bool) -> ImageArray:
+        """Return the part of the frame around one of its faces, of at most `THUMBNAIL_SIDE_PX`."""
         crop = downscale(serialization.crop_with_margin(self.clean_image, face), THUMBNAIL_SIDE_PX)
         return pixelate_all(crop) if anonymize else crop.copy()
 

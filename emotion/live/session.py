@@ -22,8 +22,8 @@ import numpy as np
 from emotion.faces import FrameResult
 from emotion.live.frame_analysis import AnalyzedFrame, FrameAnalyzer
 from emotion.live.latest_worker import LatestItemWorker
-from emotion.live.recording import EMPTY_RECORDING, LiveRecorder, Recording
-from emotion.live.state import CalibrationState, LiveCounters, LiveFace, LiveOptions, LiveState, RecordingState
+from emotion.live.recording import EMPTY_RECORDING, LiveProvenance, LiveRecorder, Recording
+from emotion.live.state import CalibrationState, LiveCounters, LiveFace, LiveOptions, LiveState
 from emotion.live.stream_metrics import MonotonicFrameClock, StreamMetrics
 from emotion.media.image_array import ImageArray
 from emotion.media.image_reader import encode_png
@@ -32,7 +32,6 @@ from emotion.recognition.anonymizer import pixelate_all
 from emotion.recognition.features.default_network import find_default_bundle
 from emotion.results import serialization
 from emotion.results.photos import remove_features
-from emotion.results.records import Provenance
 from emotion.tracking.stream import Stream
 
 HISTORY_SECONDS: Final = 30.0
@@ -53,14 +52,6 @@ class _FrameTask:
     options: LiveOptions
     done: threading.Event = field(default_factory=threading.Event)
     annotated_image: ImageArray | None = None
-
-
-class LiveProvenance(Provenance):
-    """What made a snapshot or a recording, and when."""
-
-    created_at: str
-    detector: str
-    features_model: str | None  # sha256 of the features network, which also turns the crops of tilted faces
 
 
 class LiveSession:
@@ -162,7 +153,7 @@ class LiveSession:
             self._store_frame(frame)
             recorder = self._recorder
             if recorder is not None:
-                recorder.append(frame.result.timestamp, frame.result.faces, frame.annotated_image, asdict(task.options))
+                recorder.append(frame, asdict(task.options))
             task.annotated_image = frame.annotated_image
         except Exception as error:  # the frame passes without its result
             self.record_error(error)
@@ -196,7 +187,7 @@ class LiveSession:
             is_paused=options.is_paused,
             counters=counters,
             rates=rates,
-            recording=RecordingState(recorder.duration, recorder.warning) if recorder is not None else None,
+            recording=recorder.describe(now) if recorder is not None else None,
         )
         if last is None:
             return state
@@ -247,14 +238,18 @@ class LiveSession:
 
     # ------------------------------------------------------------------ recording
 
-    def start_recording(self, video_path: Path | None = None) -> None:
+    def start_recording(self, video_path: Path | None = None, *, delay: float = 0.0) -> None:
         """Record the faces of every frame, and the annotated frames as an MP4 file where `video_path` is given.
 
         Does nothing while a recording is in progress. It ends by itself, see `LiveRecorder`.
+
+        Args:
+            video_path: The MP4 file.
+            delay: Seconds until the first frame is recorded.
         """
         with self._recording_lock:
             if self._recorder is None:
-                self._recorder = LiveRecorder(video_path)
+                self._recorder = LiveRecorder(video_path, start_time=_now() + delay)
                 self._finalizer = weakref.finalize(self, self._recorder.close)  # finishes the video in any case
 
     def stop_recording(self) -> Recording:
@@ -265,6 +260,12 @@ class LiveSession:
                 self._finalizer.detach()
                 self._recording = recorder.finish(self._make_provenance())
             return self._recording
+
+    def add_marker(self) -> None:
+        """Mark the current moment of the recording in progress; does nothing without one."""
+        recorder = self._recorder
+        if recorder is not None:
+            recorder.add_marker()
 
     def close(self) -> None:
         """End the worker and finish the video; `stop_recording` still returns the recording.

@@ -61,10 +61,19 @@ class LiveCounters:
 
 @dataclass(frozen=True)
 class RecordingState:
-    """The duration in seconds of the recording in progress, and one sentence where something is wrong with it."""
+    """The recording in progress.
+
+    Attributes:
+        duration: Seconds so far.
+        warning: One sentence where something is wrong with it.
+        seconds_to_start: Until it starts, 0 when it has started.
+        num_markers: Number of markers so far.
+    """
 
     duration: float
-    warning: str | None
+    warning: str | None = None
+    seconds_to_start: float = 0.0
+    num_markers: int = 0
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from emotion.faces import Face, FaceFeatures
@@ -167,13 +168,23 @@ def stream_table(frames: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*STREAM_COLUMNS, *score_columns(labels), *columns])
 
 
-def stream_to_csv(frames: Sequence[str]) -> str:
-    """Return the CSV text of `stream_table` of frames that are JSON texts."""
+def stream_to_csv(frames: Sequence[str], markers: Sequence[float] = ()) -> str:
+    """Return the CSV text of `stream_table` of frames that are JSON texts.
+
+    Args:
+        frames: JSON texts of `frame_to_dict`.
+        markers: Seconds of markers, ascending. With markers, the last column `marker` has the number of the latest one,
+            counted from 1; it is empty before the first.
+    """
     # In chunks: an hour of decoded frames takes some hundred megabytes.
     starts = range(0, len(frames), CHUNK_FRAMES)
     parts = [stream_table(map(json.loads, frames[start : start + CHUNK_FRAMES])) for start in starts]
     with_faces = [part for part in parts if len(part)]
-    return to_csv(pd.concat(with_faces, ignore_index=True) if with_faces else stream_table([]))
+    table = pd.concat(with_faces, ignore_index=True) if with_faces else stream_table([])
+    if markers:
+        numbers = np.searchsorted(markers, table["timestamp"], "right")
+        table["marker"] = [str(number) if number else "" for number in numbers]
+    return to_csv(table)
 
 
 def to_csv(table: pd.DataFrame) -> str:

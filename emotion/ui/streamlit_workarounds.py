@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import importlib
 import io
@@ -10,12 +11,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import streamlit as st
-from streamlit import net_util
+from streamlit import net_util, runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 
 _FULL_COLLECT_SECONDS: Final = 600.0  # frozen objects that became garbage are freed this often
+_SEND_SECONDS: Final = 0.02  # two of the intervals in which Streamlit sends messages
+_MAX_SEND_SECONDS: Final = 1.0
 _PRELOAD_DELAY_SECONDS: Final = 2.0  # leaves the processor to the first page
 
 SIDEBAR_SETTINGS_KEY: Final = "sidebar_settings"
@@ -220,6 +224,23 @@ def preload_charts() -> None:
         timer = threading.Timer(_PRELOAD_DELAY_SECONDS, importlib.import_module, ("emotion.charts",))
         timer.daemon = True
         timer.start()
+
+
+def send_elements() -> None:
+    """Wait until the elements of this run are sent; call it at the end of a fragment that runs several times a second.
+
+    A run of a fragment first removes from the queue of messages what its earlier runs left there. On a busy machine the
+    next run begins before the event loop sends the queue, again and again, and the browser shows the same for minutes.
+
+    Upstream: no issue is known; `ForwardMsgQueue.clear` of Streamlit 1.67. Remove when a run leaves the elements of one
+    that ended.
+    """
+    if not runtime.exists():
+        return
+    loop = runtime.get_instance()._get_async_objs().eventloop
+    if isinstance(loop, asyncio.AbstractEventLoop):  # not the one of `AppTest`
+        with suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(asyncio.sleep(_SEND_SECONDS), loop).result(_MAX_SEND_SECONDS)
 
 
 # ------------------------------------------------------------------ memory

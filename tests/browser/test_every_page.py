@@ -157,7 +157,7 @@ def photos(page: Page) -> None:
 
 def demo(page: Page) -> None:
     page.get_by_role("radio", name="Demo").click()
-    expect(page.get_by_text(" fps, ")).to_be_visible()
+    expect(page.locator(".overlay .segment").first).to_be_visible()
     expect(page.get_by_role("group", name="Faces in the image").get_by_text("1 ").first).to_be_visible()
 
 

@@ -28,6 +28,7 @@ from emotion.live.state import LiveOptions, RecordingState
 from emotion.media.image_reader import read_image
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.annotation import annotate
+from emotion.recognition.anonymizer import pixelate_all
 from emotion.recognition.classification import Prediction
 from emotion.recognition.settings import AnalyzerSettings
 from emotion.results import serialization, tables
@@ -565,6 +566,37 @@ def test_frames_without_waiting_are_recorded(make_session: Callable, monkeypatch
     ]
     assert times == pytest.approx([i / 10 for i in range(10)], abs=1e-3)
     assert not recording_result.is_anonymized
+
+
+def test_recording_begins_after_its_delay(make_session: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("emotion.live.session._now", lambda: now)
+    session = make_session()
+    session.start_recording(delay=3.0)
+    session.add_marker()  # nothing to mark yet
+    for second in range(6):
+        session.process_frame(draw_scene((20, 30)), float(second))
+        if second == 1:
+            assert session.state().recording == RecordingState(0.0, seconds_to_start=2.0)
+        if second == 4:
+            session.add_marker()
+            assert session.state().recording == RecordingState(1.0, num_markers=1)
+        now += 1.0
+    recording_result = session.stop_recording()
+    assert (recording_result.num_frames, recording_result.markers) == (3, (1.0,))
+    assert json.loads(recording_result.json)["markers"] == [1.0]
+    assert [json.loads(text)["timestamp"] for text in recording_result.frames] == [0.0, 1.0, 2.0]
+
+
+def test_recording_has_a_thumbnail_of_each_person(make_session: Callable) -> None:
+    for anonymize in (False, True):
+        session = make_session(replace(OPTIONS, anonymize=anonymize))
+        session.start_recording()
+        session.process_frame(draw_scene((20, 30), (90, 60)), 0.0)
+        thumbnails = session.stop_recording().thumbnails
+        assert sorted(thumbnails) == [1, 2]
+        image = read_image(thumbnails[1])
+        assert (np.abs(image.astype(int) - pixelate_all(image)).mean() < 5) == anonymize
 
 
 # ------------------------------------------------------------------ anonymization

@@ -144,6 +144,7 @@ def rtc(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rtc]:
     )  # a test has no server to ask for its own
     monkeypatch.setattr(webrtc, "create_video_source_track", track)
     monkeypatch.setattr("emotion.live.session._now", lambda: connection.now)
+    monkeypatch.setattr("emotion.ui.live.controller.COUNTDOWN_SECONDS", 0.0)
     yield connection
     st.cache_resource.clear()
 
@@ -184,6 +185,10 @@ def has(page: Any, key: str) -> bool:
     return key in {button.key for button in page.app.button}
 
 
+def hides_camera_checks(page: Any) -> bool:
+    return any(".st-key-live_steps" in html.proto.body for html in page.app.get("html"))
+
+
 def card_images(cards: dict[str, Any]) -> list[Picture]:
     return [read_image(base64.b64decode(face["image"].split(",", 1)[1])) for face in cards["faces"]]
 
@@ -199,8 +204,8 @@ def test_live_page_shows_an_example_before_the_start(live: Any, rtc: Rtc) -> Non
     assert live.shown("live_cards") is None
     assert len(live.shown("live_example")["faces"]) == 0, "nothing is painted on the sample"
     assert not has(live, "live_snapshot")
-    assert "Camera not working?" in [one.label for one in live.app.expander]
     assert "Camera found: waiting" in live.words
+    assert not hides_camera_checks(live)
     (requested,) = rtc.requested[-1:]
     assert requested["mode"] is webrtc.WebRtcMode.SENDRECV
     assert requested["media_stream_constraints"] == {
@@ -238,7 +243,7 @@ def test_fragments_keep_their_ids(rtc: Rtc, painted: None, open_page: Open, monk
         runs.append(sorted(known))
     page.app.session_state["live_controller"].session.close()
     assert runs == [runs[0]] * 5
-    assert len(runs[0]) == 4
+    assert len(runs[0]) == 3
 
 
 def test_another_size_restarts_the_camera(live: Any, rtc: Rtc) -> None:
@@ -316,7 +321,7 @@ def test_invalid_secrets_are_reported(live: Any) -> None:
 # ------------------------------------------------------------------ frames
 
 
-def test_frames_get_boxes_cards_statistics_and_a_ribbon(live: Any, rtc: Rtc) -> None:
+def test_frames_get_boxes_cards_and_an_overlay(live: Any, rtc: Rtc) -> None:
     rtc.state = PLAYING
     live.app.run()
     assert live.shown("live_example") is None
@@ -340,15 +345,31 @@ def test_frames_get_boxes_cards_statistics_and_a_ribbon(live: Any, rtc: Rtc) -> 
         assert np.abs(one.astype(int) - serialization.crop_with_margin(mirrored, face.face)).mean() < 20, (
             "all but for the JPEG"
         )
-    assert "320 × 240 pixels · " in live.words
-    assert "fps" in live.words
-    assert "latency" in live.words
-    assert "failed" not in live.words
-    (ribbon,) = (html.proto.body for html in live.app.get("html") if "The last 30 seconds" in html.proto.body)
-    assert "no face yet" not in ribbon
-    for face in cards["faces"]:
-        assert f">{' '.join(face['title'].split()[:2])}</span>" in ribbon, "its lane"
+    overlay = live.shown("live_overlay")
+    assert [face["title"] for face in overlay["faces"]] == [face["title"] for face in cards["faces"]]
+    assert [lane["name"] for lane in overlay["lanes"]] == [
+        " ".join(face["title"].split()[:2]) for face in cards["faces"]
+    ]
+    assert "no face yet" not in overlay["label"]
     assert not live.app.error
+
+
+def test_overlays_can_be_switched_off(playing: Any) -> None:
+    assert playing.shown("live_overlay")["faces"]
+    playing.app.toggle(key="live_bars").set_value(False).run()
+    assert playing.shown("live_overlay")["faces"] == []
+    assert playing.shown("live_overlay")["lanes"]
+    playing.app.toggle(key="live_timeline").set_value(False).run()
+    assert playing.shown("live_overlay")["lanes"] == []
+
+
+def test_statistics_are_shown_on_request(playing: Any) -> None:
+    assert "fps" not in playing.words
+    playing.app.toggle(key="live_stats").set_value(True).run()
+    assert "320 × 240 pixels · " in playing.words
+    assert "fps" in playing.words
+    assert "latency" in playing.words
+    assert "failed" not in playing.words
 
 
 def test_empty_frame_shows_a_hint(playing: Any, rtc: Rtc) -> None:
@@ -397,7 +418,7 @@ def test_errors_are_counted_and_shown(playing: Any, rtc: Rtc, monkeypatch: pytes
 
     monkeypatch.setattr(lives(playing).analyzer.classifier, "predict", classify)
     rtc.play(playing, *[paint((40, 60))] * 4, step=0.3)
-    assert "4 failed" in playing.words
+    assert lives(playing).session.state().counters.errors == 4
     assert "RuntimeError: <b>on purpose</b>" in playing.words
     assert not playing.app.error
     assert not playing.app.exception
@@ -431,7 +452,6 @@ def test_snapshot_saves_image_and_data(playing: Any, rtc: Rtc, saved: dict[str, 
 
 
 def test_recording_saves_table_and_data(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
-    playing.app.checkbox(key="live_write_video").set_value(True).run()
     click(playing, "live_record")
     images = [paint((40 + i, 60), *[(200, 90)] * (i > 10)) for i in range(30)]
     for image in images:
@@ -459,6 +479,50 @@ def test_recording_saves_table_and_data(playing: Any, rtc: Rtc, saved: dict[str,
     assert "Recorded" not in playing.words
 
 
+def test_recording_starts_after_a_countdown(
+    playing: Any, rtc: Rtc, monkeypatch: pytest.MonkeyPatch, saved: dict[str, Any]
+) -> None:
+    monkeypatch.setattr("emotion.ui.live.controller.COUNTDOWN_SECONDS", 3.0)
+    click(playing, "live_record")
+    assert playing.app.button(key="live_record").label == "Cancel (3 s)"
+    assert playing.shown("live_overlay")["countdown"] == "3"
+    assert playing.app.button(key="live_marker").disabled
+    click(playing, "live_record")
+    assert playing.app.button(key="live_record").label == "Record"
+    assert lives(playing).recording is None, "a canceled countdown leaves nothing"
+    click(playing, "live_record")
+    rtc.play(playing, *[paint((40, 60))] * 35)
+    assert "Stop recording" in playing.app.button(key="live_record").label
+    assert playing.shown("live_overlay")["recording"] == "0:01"
+    click(playing, "live_record")
+    wait_until(lambda: not lives(playing).is_finishing)
+    playing.app.run()
+    assert lives(playing).recording.num_frames == 6, "the frames of the countdown are left out"
+
+
+def test_markers_are_in_table_data_and_report(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
+    click(playing, "live_record")
+    assert playing.app.checkbox(key="live_write_video").value, "a recording has its video"
+    for count in (1, 2):
+        rtc.play(playing, *[paint((40, 60))] * 3)
+        click(playing, "live_marker")
+        assert playing.shown("live_overlay")["recording"].endswith(f"· {count} marker{'s' * (count > 1)}")
+    rtc.play(playing, paint((40, 60)))
+    click(playing, "live_record")
+    wait_until(lambda: not lives(playing).is_finishing)
+    playing.app.run()
+    assert "2 markers" in playing.words
+    assert not has(playing, "live_marker")
+    rows = list(csv.DictReader(io.StringIO(saved["live.csv"])))
+    assert [row["marker"] for row in rows] == ["", "", "1", "1", "1", "2", "2"]
+    assert json.loads(saved["live.json"])["markers"] == pytest.approx([0.2, 0.5], abs=2e-3)
+    report = saved["live.html"]
+    assert "<li>0:00.2</li>" in report
+    assert "<td>Face 1</td>" in report
+    assert "data:image/jpeg;base64," in report
+    assert "detector" in report
+
+
 def test_recording_without_frames_offers_no_files(playing: Any, saved: dict[str, Any]) -> None:
     click(playing, "live_record")
     playing.app.toggle(key="live_pause").set_value(True).run()
@@ -471,23 +535,23 @@ def test_recording_without_frames_offers_no_files(playing: Any, saved: dict[str,
 
 
 def test_video_checkbox_is_read_at_the_click(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
-    playing.app.checkbox(key="live_write_video").set_value(True)
+    playing.app.checkbox(key="live_write_video").set_value(False)
     click(playing, "live_record")  # both reach the server together: the button was drawn before the check
     rtc.play(playing, paint((40, 60)))
     click(playing, "live_record")
     wait_until(lambda: not lives(playing).is_finishing)
     playing.app.run()
-    assert "live.mp4" in saved
+    assert "live.csv" in saved
+    assert "live.mp4" not in saved
 
 
 def test_recording_continues_without_space_for_the_video(
     playing: Any, rtc: Rtc, monkeypatch: pytest.MonkeyPatch, saved: dict[str, Any]
 ) -> None:
-    def full(**rest: Any) -> str:
+    def full(*args: Any, **rest: Any) -> str:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("tempfile.mkdtemp", full)
-    playing.app.checkbox(key="live_write_video").set_value(True).run()
     click(playing, "live_record")
     assert "No space left on device" in playing.words
     rtc.play(playing, paint((40, 60)))
@@ -495,12 +559,12 @@ def test_recording_continues_without_space_for_the_video(
     wait_until(lambda: not lives(playing).is_finishing)
     playing.app.run()
     assert len(saved["live.csv"].splitlines()) == 2
-    assert "live.mp4" not in saved
+    assert not {"live.mp4", "live.html"} & saved.keys()
+    assert "There is no report" in playing.words
 
 
 def test_failed_video_of_a_recording_is_reported(playing: Any, rtc: Rtc) -> None:
     shutil.rmtree(lives(playing).folder)
-    playing.app.checkbox(key="live_write_video").set_value(True).run()
     click(playing, "live_record")
     rtc.play(playing, paint((40, 60)), paint((40, 60)))
     click(playing, "live_record")
@@ -512,7 +576,6 @@ def test_failed_video_of_a_recording_is_reported(playing: Any, rtc: Rtc) -> None
 
 def test_another_detector_restarts_the_session_and_keeps_files(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
     click(playing, "live_snapshot")
-    playing.app.checkbox(key="live_write_video").set_value(True).run()
     click(playing, "live_record")
     rtc.play(playing, *[paint((40, 60))] * 3)
     old = lives(playing).session
@@ -535,7 +598,6 @@ def test_blurred_faces_are_blurred_everywhere(playing: Any, rtc: Rtc, saved: dic
     image = paint((40, 60))
     clear = card_images(playing.shown("live_cards"))[0].astype(int)
     assert np.abs(clear - pixelate_all(clear.astype(np.uint8))).mean() > 30
-    playing.app.checkbox(key="live_write_video").set_value(True).run()
     click(playing, "live_snapshot")
     click(playing, "live_record")
     back = rtc.play(playing, image, image)
@@ -550,9 +612,9 @@ def test_blurred_faces_are_blurred_everywhere(playing: Any, rtc: Rtc, saved: dic
     thumbnail = card_images(playing.shown("live_cards"))[0]
     assert np.abs(thumbnail.astype(int) - pixelate_all(thumbnail)).mean() < 10, "at once, of a frame that came before"
     assert {"live.csv", "live.json"} <= saved.keys()
-    assert not {"snapshot.png", "snapshot.json", "live.mp4"} & saved.keys(), "they show faces"
+    assert not {"snapshot.png", "snapshot.json", "live.mp4", "live.html"} & saved.keys(), "they show faces"
     assert "The snapshot shows faces" in playing.words
-    assert "The video shows faces" in playing.words
+    assert "Video and report show faces" in playing.words
     assert not playing.app.image
     back = rtc.play(playing, image, image, paint((44, 60)))
     assert not any(shows_a_face(one, image, paint((44, 60))) for one in back)
@@ -707,6 +769,7 @@ def test_diagnostics_warn_after_a_delay(
     assert len(live.app.warning) == bool(words)
     assert words is None or words in live.app.warning[0].value
     assert live.app.expander[0].proto.expanded == bool(words)
+    assert hides_camera_checks(live) == (state is PLAYING and words is None)
 
 
 def test_diagnostics_are_below_the_buttons(playing: Any) -> None:
@@ -780,7 +843,6 @@ def test_ended_session_releases_everything(rtc: Rtc, painted: None, open_page: O
     page.app.run()
     lives(page).session._worker._idle_seconds = 0.05
     rtc.play(page, paint((40, 60)))
-    page.app.checkbox(key="live_write_video").set_value(True).run()
     click(page, "live_record")
     rtc.play(page, *[paint((40, 60))] * 3)
     folder, session = lives(page).folder, weakref.ref(lives(page).session)

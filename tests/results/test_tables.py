@@ -398,6 +398,13 @@ def test_stream_csv_does_not_depend_on_the_chunk_size(chunk_frames: int, monkeyp
         assert csv == tables.to_csv(tables.stream_table(selected))
 
 
+def test_stream_csv_has_the_latest_marker_of_each_row() -> None:
+    frames = [json.dumps(serialization.frame_to_dict(i / 10, [replace(HAPPY, track_id=1)])) for i in range(5)]
+    header, *rows = tables.stream_to_csv(frames, [0.1, 0.25]).splitlines()
+    assert header.endswith(",marker")
+    assert [row.rsplit(",", 1)[1] for row in rows] == ["", "1", "1", "2", "2"]
+
+
 @pytest.mark.parametrize("provenance", [{}, {"program": "x", "settings": [{"a": {"b": 1}}]}, {"name": "}"}])
 @pytest.mark.parametrize("frames", [[], [{"seconds": 0, "faces": []}], [{"seconds": i, "faces": []} for i in range(3)]])
 def test_stream_json_has_provenance_and_frames(provenance: dict, frames: list[dict]) -> None:

@@ -1,14 +1,12 @@
-"""The last half minute of the live stream as HTML."""
+"""The last half minute of the live stream as lanes."""
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
-from emotion.expressions import EXPRESSIONS, UNCERTAIN, get_style, symbol_and_name
+from emotion.expressions import UNCERTAIN, get_style
 from emotion.faces import Box, Face, FrameResult, Scores
-from emotion.ui.live.ribbon import format_ribbon, group_by_track, merge_samples
+from emotion.ui.live.ribbon import describe_lanes, group_by_track, make_lanes, merge_samples
 
 Results = list[tuple[float, FrameResult]]
 
@@ -28,10 +26,21 @@ def make_results(
 
 def test_each_track_has_a_lane_with_its_latest_symbol() -> None:
     results = make_results((-2.0, 10, "sad", 0.9), (-2.0, 2, "sad", 0.9), (-1.8, 2, "happy", 0.9))
-    html = format_ribbon(results)
-    assert re.findall(r">(\d+ [●■])</span>", html) == ["2 ●", "10 ■"]
-    assert re.findall(r'title="([^"]+)"', html) == ["■ sad 90%", "● happy 90%", "■ sad 90%"]
-    assert 'aria-label="The last 30 seconds: happy, sad"' in html
+    lanes = make_lanes(results)
+    assert [lane["name"] for lane in lanes] == ["2 ●", "10 ■"]
+    assert [part["title"] for lane in lanes for part in lane["segments"]] == ["■ sad 90%", "● happy 90%", "■ sad 90%"]
+    assert describe_lanes(results) == "The last 30 seconds: happy, sad"
+
+
+def test_lanes_are_those_of_the_faces_that_came_last() -> None:
+    results = make_results(*((-20.0 + track, track, "sad", 0.9) for track in range(1, 6)))
+    assert [lane["name"] for lane in make_lanes(results)] == ["3 ■", "4 ■", "5 ■"]
+
+
+def test_long_segments_have_their_word() -> None:
+    results = make_results(*((-10 + i / 5, 1, "happy" if i < 40 else "sad", 0.9) for i in range(50)))
+    (lane,) = make_lanes(results)
+    assert [part["word"] for part in lane["segments"]] == ["● happy", ""]
 
 
 def test_consecutive_equal_samples_are_one_segment() -> None:
@@ -56,33 +65,21 @@ def test_less_confident_segments_are_paler_and_uncertain_ones_thin() -> None:
     certain, pale, uncertain = merge_samples(group_by_track(results)[1])
     assert certain.opacity > pale.opacity > 0.3
     assert uncertain.label == UNCERTAIN.name
-    heights = [float(height) for height in re.findall(r"top:[\d.]+px;height:([\d.]+)px", format_ribbon(results))]
-    assert heights[2] < heights[0] / 2
+    (lane,) = make_lanes(results)
+    assert [part["uncertain"] for part in lane["segments"]] == [False, False, True]
 
 
 def test_segments_lie_at_their_seconds() -> None:
-    html = format_ribbon(make_results((-30.2, 1, "sad", 0.9), (-29.7, 1, "sad", 0.9), (-3.0, 1, "happy", 0.9)))
-    places = [(float(a), float(b)) for a, b in re.findall(r"left:([\d.]+)%;right:([\d.]+)%", html)]
-    assert places == [(0, pytest.approx(97, abs=0.01)), (90, pytest.approx(8, abs=0.01))]
+    (lane,) = make_lanes(make_results((-30.2, 1, "sad", 0.9), (-29.7, 1, "sad", 0.9), (-3.0, 1, "happy", 0.9)))
+    places = [(part["left"], part["width"]) for part in lane["segments"]]
+    assert places == [(0, pytest.approx(3, abs=0.01)), (90, pytest.approx(2, abs=0.01))]
 
 
-@pytest.mark.parametrize("labels", [(), tuple(EXPRESSIONS)])
-def test_legend_has_all_labels(labels: tuple[str, ...]) -> None:
-    results = make_results((-1.0, 1, "sad", 0.9), labels=labels) if labels else []
-    legend = format_ribbon(results).split("flex-wrap")[1]
-    for label, style in {**EXPRESSIONS, UNCERTAIN.name: UNCERTAIN}.items():
-        assert style.color in legend
-        assert symbol_and_name(label) in legend
+def test_nothing_seen_gives_no_lane() -> None:
+    assert make_lanes([]) == []
+    assert describe_lanes([]) == "The last 30 seconds: no face yet"
 
 
-def test_an_empty_ribbon_has_a_lane_and_an_axis() -> None:
-    html = format_ribbon([])
-    assert "no face yet" in html
-    assert [text for text in ("30 s", "20 s", "10 s", "now") if f">{text}<" in html] == ["30 s", "20 s", "10 s", "now"]
-
-
-def test_label_of_a_model_is_text_only() -> None:
-    html = format_ribbon(make_results((-1.0, 1, "<b>&", 0.9), labels=("<b>&", "sad")))
-    assert "<b>" not in html
-    assert "&lt;b&gt;&amp;" in html
-    assert get_style("<b>&").color in html
+def test_label_of_a_model_has_a_color() -> None:
+    (lane,) = make_lanes(make_results((-1.0, 1, "<b>&", 0.9), labels=("<b>&", "sad")))
+    assert lane["segments"][0]["color"] == get_style("<b>&").color

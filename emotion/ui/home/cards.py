@@ -70,7 +70,7 @@ def show_cards() -> None:
     """Show a card for each page, side by side."""
     cards = [card for card in _CARDS if card.page not in _TRAINING_PAGES or not is_public()]
     for column, card in zip(st.columns(len(cards)), cards, strict=True):
-        with column, st.container(border=True):
+        with column, st.container(border=True, height="stretch"):
             picture = SAMPLE_IMAGE.with_name(f"card_{card.page}.webp")
             st.image(str(picture), width="stretch", alt=_(card.alt_text))
             st.page_link(f"pages/{card.page}.py", label=f"**{_(card.title)}**", icon=card.icon)

@@ -110,13 +110,20 @@ def run_diagnostics(controller: LiveController, live_state: LiveState) -> tuple[
     return run_checks(BrowserReport.from_dict(report and report.get("facts")), connection)
 
 
-def show_diagnostics(checks: tuple[Check, ...]) -> None:
-    """Show the first failed step, and all steps in an expander."""
+def show_diagnostics(checks: tuple[Check, ...], *, is_connected: bool) -> None:
+    """Show the first failed step, and all steps in an expander; hidden while a camera is connected and none failed."""
     failure = first_failure(checks)
-    warning_slot = st.container()  # always drawn, or the component below would be recreated and lose its report
+    # All is always drawn, or the component below would be recreated and lose its report.
+    warning_slot, style_slot, steps = st.container(), st.container(), st.container(key="live_steps")
     if failure is not None:
         warning_slot.warning(failure.message, icon=":material/videocam_off:")
-    with st.expander(_("Camera not working?"), icon=":material/health_and_safety:", expanded=failure is not None):
+    elif is_connected:
+        with style_slot:  # not a style alone, which Streamlit would put outside of the fragment
+            st.html("<span hidden></span><style>.st-key-live_steps { display: none }</style>")
+    with (
+        steps,
+        st.expander(_("Camera not working?"), icon=":material/health_and_safety:", expanded=failure is not None),
+    ):
         icons = {"ok": ":material/check_circle: ", "failed": ":material/cancel: ", "unknown": ":material/pending: "}
         status_texts = {"ok": _("yes"), "failed": _("no"), "unknown": _("waiting")}
         st.markdown("\n".join(f"- {icons[check.status]}{check.name}: {status_texts[check.status]}" for check in checks))
@@ -128,8 +135,8 @@ def show_diagnostics(checks: tuple[Check, ...]) -> None:
         )
 
 
-def format_stats(live_state: LiveState) -> str:
-    """Format the statistics of the stream as one line."""
+def _explain_no_frames(live_state: LiveState) -> str:
+    """Return since when no frame came; "" while frames come."""
     if live_state.result_age_seconds is None:
         return _("No frame yet")
     if live_state.rates.idle_seconds is not None and live_state.rates.idle_seconds > WINDOW_SECONDS:
@@ -137,6 +144,11 @@ def format_stats(live_state: LiveState) -> str:
         return ngettext("No frame for {seconds} second", "No frame for {seconds} seconds", seconds).format(
             seconds=seconds
         )
+    return ""
+
+
+def _format_stats(live_state: LiveState) -> str:
+    """Format the statistics of the stream as one line."""
     parts = [components.format_size(live_state.frame_size)] if live_state.frame_size else []
     parts += [
         _("{fps:.0f} fps, {analyzed:.0f} analyzed").format(
@@ -147,7 +159,7 @@ def format_stats(live_state: LiveState) -> str:
             classification=live_state.stats.classify_ms,
             drawing=live_state.draw_ms,
         ),
-        _("result {seconds:.0f} s old").format(seconds=live_state.result_age_seconds)
+        _("result {seconds:.0f} s old").format(seconds=live_state.result_age_seconds or 0.0)
         if live_state.rates.latency_p95_seconds is None
         else _("latency {latency:.0f} ms").format(latency=1000 * live_state.rates.latency_p95_seconds),
     ]
@@ -160,9 +172,11 @@ def format_stats(live_state: LiveState) -> str:
     return " · ".join(parts)
 
 
-def show_stats(live_state: LiveState) -> None:
-    """Show the statistics of the stream, and its last error."""
-    st.caption(format_stats(live_state))
+def show_stats(live_state: LiveState, *, with_numbers: bool) -> None:
+    """Show that no frame comes, and the last error; with `with_numbers` the statistics of the stream, too."""
+    text = _explain_no_frames(live_state) or (_format_stats(live_state) if with_numbers else "")
+    if text:
+        st.caption(text)
     if live_state.counters.last_error and live_state.counters.errors:
         error = messages.escape_markdown(live_state.counters.last_error)
         st.caption(_("Last error: {error}").format(error=error))

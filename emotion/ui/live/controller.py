@@ -25,6 +25,7 @@ from emotion.translation.messages import gettext as _
 from emotion.translation.messages import gettext_noop
 from emotion.ui import session as ui_session
 from emotion.ui.language import translate_spinner
+from emotion.ui.live.report import render_recording_report
 from emotion.ui.photos import photo_cache
 
 CAMERA_SIZES: Final = {
@@ -32,6 +33,7 @@ CAMERA_SIZES: Final = {
     gettext_noop("Normal"): (640, 480),
     gettext_noop("Large"): (1280, 720),
 }  # ideal width and height in pixels
+COUNTDOWN_SECONDS: Final = 3.0  # before a recording
 
 
 @dataclass(eq=False)
@@ -45,6 +47,7 @@ class LiveController:
     num_earlier_frames: int = 0  # frames received before the request
     is_connected: bool = False
     recording: Recording | None = None  # the last one
+    report: str = ""  # of the recording, HTML; "" for none
     is_finishing: bool = False  # whether a recording is being finalized
     snapshot: tuple[bytes, dict[str, Any]] | None = None
     message: str = ""  # why the last action had no effect
@@ -74,7 +77,7 @@ class LiveController:
     def restart_session(self, source: str, analyzer: Analyzer, options: LiveOptions) -> None:
         """Start a new session; end a running recording, and keep what was saved."""
         if self.session.state().recording is not None:
-            self.recording = self.session.stop_recording()
+            self._keep(self.session.stop_recording())
         self.session.close()
         self.source, self.analyzer, self.session = source, analyzer, LiveSession(analyzer, options)
         self.requested_timestamp, self.num_earlier_frames, self.is_connected, self.message = None, 0, False, ""
@@ -98,7 +101,7 @@ class LiveController:
         self.snapshot = self.session.snapshot()
 
     def start_recording(self, write_video: bool) -> None:
-        """Start a recording, with a video if requested; not while paused, when no frames are analyzed."""
+        """Start a recording after a countdown, with a video if requested; not while paused."""
         if self.session.options.is_paused:
             self.message = _(
                 "Nothing can be recorded while the stream is paused; end the pause and press Record again."
@@ -115,21 +118,39 @@ class LiveController:
             self.message = _("The video cannot be written ({problem}); the scores are recorded.").format(
                 problem=error.strerror
             )
-        self.session.start_recording(video_path)
+        self.session.start_recording(video_path, delay=COUNTDOWN_SECONDS)
 
     def stop_recording(self) -> None:
-        """Stop the recording; `recording` is set when its video is finalized."""
+        """Stop the recording, which is in `recording` when its video is finalized; keep nothing before its start."""
         session = self.session  # it may be replaced before the thread runs
+        running = session.state().recording
+        if running is not None and running.seconds_to_start > 0:
+            session.stop_recording()
+            return
 
         def finish_recording() -> None:
             try:
-                self.recording = session.stop_recording()
+                self._keep(session.stop_recording())
             finally:
                 self.is_finishing = False
 
         if not self.is_finishing:
             self.is_finishing = True
             threading.Thread(target=finish_recording, name="live-stop", daemon=True).start()
+
+    def _keep(self, recording: Recording) -> None:
+        """Keep a finished recording with its report."""
+        try:
+            self.report = render_recording_report(recording) if recording.num_frames else ""
+        except (EmotionError, OSError) as error:
+            self.report = ""
+            self.message = _("There is no report: {problem}").format(problem=error)
+        finally:
+            self.recording = recording
+
+    def add_marker(self) -> None:
+        """Mark the current moment of the recording."""
+        self.session.add_marker()
 
     def calibrate(self) -> None:
         """Calibrate to the faces of the next seconds as neutral ones."""

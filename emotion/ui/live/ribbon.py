@@ -1,4 +1,4 @@
-"""The last half minute of the live stream as HTML: a lane per track, with segments in the color of the label.
+"""The last half minute of the live stream: a lane per track, with segments in the color of the label.
 
 It is drawn as often as the cards; a chart of Altair takes fifty times as long to make and as much to draw.
 """
@@ -6,20 +6,16 @@ It is drawn as often as the cards; a chart of Altair takes fifty times as long t
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from emotion.expressions import EXPRESSIONS, UNCERTAIN, get_style, symbol_and_name, translate_label
+from emotion.expressions import UNCERTAIN, get_style, symbol_and_name, text_color, translate_label
 from emotion.faces import Face, FrameResult
 from emotion.formatting import format_list, format_percent
 from emotion.live.session import HISTORY_SECONDS
 from emotion.translation.messages import gettext as _
 
-_LANE_PX: Final = 24
-_SEGMENT_RATIO: Final = 0.7  # height of a segment in lanes
-_UNCERTAIN_RATIO: Final = 0.25
-_NAME_PX: Final = 44  # width of the name of a lane
-_TICK_SECONDS: Final = (30, 20, 10, 0)
+MAX_LANES: Final = 3  # of the faces that came last; more would hide the image
+_MIN_WORD_SECONDS: Final = 4.0  # of a segment that has room for its word
 _OPACITY_LEVELS: Final = 4  # more would be indistinguishable and would only make more and shorter segments
 MAX_GAP_SECONDS: Final = 0.6  # between two samples of a face that is still present, on a slow machine
 _MIN_OPACITY: Final = 0.35  # at confidence 0
@@ -77,67 +73,43 @@ def _look(face: Face) -> tuple[str, int]:
     return face.display_label, round((face.confidence or 0.0) * _OPACITY_LEVELS)
 
 
-def format_ribbon(results: Sequence[tuple[float, FrameResult]]) -> str:
-    """Format results of the last 30 seconds, each with its time in seconds before now, as HTML.
+def make_lanes(results: Iterable[tuple[float, FrameResult]]) -> list[dict[str, Any]]:
+    """Return the lanes of the `MAX_LANES` faces that came last, as `static/overlay.js` draws them.
 
-    The legend has all labels of the model, so that the layout does not depend on the displayed ones.
+    Args:
+        results: Results of the last 30 seconds, each with its time in seconds before now.
     """
-    tracks = group_by_track(results)
-    shown = sorted({face.display_label for samples in tracks.values() for _, face in samples})
-    labels = dict.fromkeys(label for samples in tracks.values() for _, face in samples for label in face.scores or ())
-    names = format_list(map(translate_label, shown)) or _("no face yet")
-    description = _("The last 30 seconds: {labels}").format(labels=names)
-    lanes = "".join(_format_lane(track_id, samples) for track_id, samples in tracks.items())
-    empty_lane = f'<div style="height:{_LANE_PX}px"></div>'
-    ticks = "".join(
-        f'<span style="position:absolute;white-space:nowrap;left:{_to_percent(-seconds)};'
-        f'transform:translateX({-100 if seconds == 0 else 0 if seconds == _TICK_SECONDS[0] else -50}%)">'
-        f"{_format_tick(seconds)}</span>"
-        for seconds in _TICK_SECONDS
-    )
-    legend = "".join(_format_legend_entry(label) for label in [*(labels or EXPRESSIONS), UNCERTAIN.name])
-    return (
-        f'<div role="img" aria-label="{escape(description)}" '
-        f'style="font-size:13px">{lanes or empty_lane}'
-        f'<div style="position:relative;height:22px;margin-left:{_NAME_PX}px;border-top:1px solid #80808080">'
-        f"{ticks}</div>"
-        f'<div style="display:flex;flex-wrap:wrap;gap:4px 14px;margin:8px 0 0 {_NAME_PX}px">{legend}</div></div>'
-    )
+    tracks = sorted(group_by_track(results).items(), key=lambda item: item[1][0][0])[-MAX_LANES:]
+    return [
+        {
+            "name": f"{track_id} {get_style(samples[-1][1].display_label).symbol}",
+            "segments": [_segment_to_dict(segment) for segment in merge_samples(samples)],
+        }
+        for track_id, samples in sorted(tracks)
+    ]
 
 
-def _format_tick(seconds: int) -> str:
-    return _("{seconds} s").format(seconds=seconds) if seconds else _("now")
+def describe_lanes(results: Iterable[tuple[float, FrameResult]]) -> str:
+    """Return the labels of the last 30 seconds for screen readers."""
+    labels = sorted({face.display_label for _seconds, result in results for face in result.faces})
+    names = format_list(map(translate_label, labels)) or _("no face yet")
+    return _("The last 30 seconds: {labels}").format(labels=names)
 
 
-def _format_lane(track_id: int, samples: Sequence[_Sample]) -> str:
-    symbol = get_style(samples[-1][1].display_label).symbol
-    segments = "".join(map(_format_segment, merge_samples(samples)))
-    return (
-        f'<div style="display:flex;align-items:center;height:{_LANE_PX}px">'
-        f'<span style="flex:0 0 {_NAME_PX}px">{track_id} {symbol}</span>'
-        f'<div style="position:relative;flex:1;height:{_LANE_PX}px;overflow:hidden">{segments}</div></div>'
-    )
+def _segment_to_dict(segment: Segment) -> dict[str, Any]:
+    has_word = segment.end - segment.start >= _MIN_WORD_SECONDS and segment.label != UNCERTAIN.name
+    return {
+        "left": _to_percent(segment.start),
+        "width": round(_to_percent(segment.end) - _to_percent(segment.start), 2),
+        "color": get_style(segment.label).color,
+        "text_color": text_color(segment.label),
+        "word": symbol_and_name(segment.label) if has_word else "",
+        "opacity": round(segment.opacity, 2),
+        "uncertain": segment.label == UNCERTAIN.name,
+        "title": f"{symbol_and_name(segment.label)} {format_percent(segment.confidence)}",
+    }
 
 
-def _format_segment(segment: Segment) -> str:
-    height = _LANE_PX * (_UNCERTAIN_RATIO if segment.label == UNCERTAIN.name else _SEGMENT_RATIO)
-    title = f"{symbol_and_name(segment.label)} {format_percent(segment.confidence)}"
-    return (
-        f'<span title="{escape(title)}" style="position:absolute;left:{_to_percent(segment.start)};'
-        f"right:{_to_percent(-HISTORY_SECONDS - segment.end)};top:{(_LANE_PX - height) / 2:g}px;height:{height:g}px;"
-        f"background:{get_style(segment.label).color};opacity:{segment.opacity:.2f};"
-        f'outline:1px solid #80808080"></span>'
-    )
-
-
-def _format_legend_entry(label: str) -> str:
-    return (
-        '<span style="white-space:nowrap"><span style="display:inline-block;width:11px;height:11px;margin-right:5px;'
-        f'outline:1px solid #80808080;background:{get_style(label).color}"></span>'
-        f"{escape(symbol_and_name(label))}</span>"
-    )
-
-
-def _to_percent(seconds: float) -> str:
+def _to_percent(seconds: float) -> float:
     """Return the place of a moment, -30 to 0 seconds, in percent of the width."""
-    return f"{100 * (1 + max(-HISTORY_SECONDS, seconds) / HISTORY_SECONDS):.2f}%"
+    return round(100 * (1 + max(-HISTORY_SECONDS, seconds) / HISTORY_SECONDS), 2)

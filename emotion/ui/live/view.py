@@ -5,12 +5,13 @@ from typing import Final
 
 import streamlit as st
 
+from emotion.live.game import MirrorGame
 from emotion.live.state import LiveOptions
 from emotion.tracking.settings import StreamSettings
 from emotion.translation.messages import gettext as _
-from emotion.ui import features_switch, messages, session
+from emotion.ui import features_switch, messages, session, streamlit_workarounds
 from emotion.ui.live import cards as live_cards
-from emotion.ui.live import controls, curves, game, ribbon, single_image
+from emotion.ui.live import controls, curves, game, layout, overlay, single_image
 from emotion.ui.live import stream as live_stream
 from emotion.ui.live.controller import CAMERA_SIZES, LiveController, get_controller
 
@@ -20,6 +21,7 @@ _CARDS_INTERVAL: Final = 0.2
 _SALIENCY_INTERVAL: Final = 0.4
 _SLOW_INTERVAL: Final = 1.0  # of what changes little, and of all while a stream is requested, which needs the server
 _FEATURES_KEY: Final = "live_features"
+_STATS_KEY: Final = "live_stats"
 
 state = st.session_state
 
@@ -36,52 +38,66 @@ def show_stream(source: str, *, is_game: bool) -> None:
         game.leave()
     with st.container():  # for the messages while models are loaded
         live = get_controller(source, _get_options(is_game=is_game))
-    left, right = st.columns([3, 2], gap="medium")
+    size = CAMERA_SIZES[state.get("live_size") or "Normal"] if source == "Camera" else CAMERA_SIZES["Normal"]
+    stage, side, tools = layout.make_layout()
     # The fragments are always drawn, each alone in a container that always exists: Streamlit identifies them by their
     # positions, and a run that ends removes the fragments that it did not draw, even those that a newer, overlapping
     # run has just created. None writes into a container outside of it: such an element can stay away after overlapping
     # runs. Messages come and go below the buttons, so that they do not move them.
-    video, buttons, saved = (left.container() for _ in range(3))
-    lower = st.container() if is_game else left  # in a narrow window the game is directly below the video
-    notes, history, settings_slot = (lower.container() for _ in range(3))
-    saliency, cards = right.container(), right.container()
-    example = right.container()
-    with settings_slot:
-        size = _show_settings() if source == "Camera" else CAMERA_SIZES["Normal"]
-    with video:
+    with tools:
+        buttons, saved, switches, notes, settings_slot = (st.container() for _ in range(5))
+    with stage:
         if source == "Camera":
             live_stream.show_camera(live, size)
         else:
             live_stream.show_demo(live)
-        if live.is_used and not is_game:
-            st.toggle(_("Pause"), key="live_pause", help=_("The video keeps playing; analysis is paused."))
+        if not live.is_used:
+            single_image.show_example()
     shown_items = live.saved_items
     with saved:
         _show_downloads(live)
     with buttons:
         st.fragment(_show_buttons, run_every=_SLOW_INTERVAL)(live, shown_items, is_game)
-    with notes:
-        st.fragment(_show_messages, run_every=_SLOW_INTERVAL)(live)
-    with saliency:
-        shown_result = game.show_result(live) if is_game else None
+    with switches:
         if live.is_used and not is_game:
             _show_switches(settings)
-    with cards:
-        if is_game:
-            st.fragment(game.show_panel, run_every=game.INTERVAL)(live, shown_result)
-        else:
-            interval = _SALIENCY_INTERVAL if state.get("live_saliency") else _CARDS_INTERVAL
-            st.fragment(_show_cards, run_every=interval if live.is_connected else _SLOW_INTERVAL)(live)
-    with history:
-        if not is_game:
-            st.fragment(_show_ribbon, run_every=_SLOW_INTERVAL)(live)
-    if not live.is_used:
-        with example:
-            single_image.show_example()
+    with notes:
+        st.fragment(_show_messages, run_every=_SLOW_INTERVAL)(live)
+    with settings_slot:
+        if source == "Camera":
+            _show_settings()
+    with side:
+        _show_side(live, is_game=is_game)
+
+
+def _show_side(live: LiveController, *, is_game: bool) -> None:
+    """Show the cards or the game, and what lies over the image."""
+    if is_game:
+        with st.container(key="live_over"):
+            overlay.show_overlay(live, None)
+        shown_result = game.show_result(live)
+        with st.container():
+            st.fragment(_show_game, run_every=game.INTERVAL)(live, shown_result)
+    else:
+        interval = _SALIENCY_INTERVAL if state.get("live_saliency") else _CARDS_INTERVAL
+        st.fragment(_show_cards, run_every=interval if live.is_connected else _SLOW_INTERVAL)(live)
+
+
+def _show_game(live: LiveController, shown_result: MirrorGame | None) -> None:
+    game.show_panel(live, shown_result)
+    streamlit_workarounds.send_elements()
 
 
 def _show_switches(settings: session.SessionSettings) -> None:
-    """Show what else the image and the cards can show."""
+    """Show the switches of the analysis, and of what the image and the cards show."""
+    with st.container(horizontal=True):
+        st.toggle(_("Pause"), key="live_pause", help=_("The video keeps playing; analysis is paused."))
+        overlay.show_switches()
+        _show_feature_switches(settings)
+        st.toggle(_("Statistics"), key=_STATS_KEY, help=_("Frame rate, size, and the time that each step takes."))
+
+
+def _show_feature_switches(settings: session.SessionSettings) -> None:
     features_switch.show_features_switch(
         _FEATURES_KEY, _("Points and outlines, head pose, smile and brows of the last 30 seconds.")
     )
@@ -112,10 +128,10 @@ def _get_options(*, is_game: bool) -> LiveOptions:
     )
 
 
-def _show_settings() -> tuple[int, int]:
-    """Choose the size of the image and the smoothing; return the size."""
+def _show_settings() -> None:
+    """Choose the size of the image and the smoothing."""
     with st.expander(_("Resolution and smoothing"), icon=":material/tune:"):
-        size = st.segmented_control(
+        st.segmented_control(
             _("Resolution"),
             list(CAMERA_SIZES),
             format_func=_,
@@ -135,39 +151,31 @@ def _show_settings() -> tuple[int, int]:
             help=_("Half-life of the moving average in seconds; 0 for none."),
         )
         st.toggle(_("Mirrored"), True, key="live_mirror", help=_("Like a mirror: your left is on the left."))
-    return CAMERA_SIZES[size or "Normal"]
 
 
 def _show_cards(controller: LiveController) -> None:
-    """Show the cards; nothing before a stream was requested."""
-    if not controller.is_used:
-        return
+    """Show what lies over the image, and the cards; no cards before a stream was requested."""
     with messages.error_box(_("the faces")):
-        live_state = controller.session.state(
-            max_saliency_faces=live_cards.MAX_CARDS if state.get("live_saliency") else 0
-        )
-        options = controller.session.options
-        live_cards.show_cards(live_state, options.mirror)
-        if options.draw_points and not options.anonymize:
-            curves.show_curves(live_state.recent_results)
-
-
-def _show_ribbon(controller: LiveController) -> None:
-    """Show the last half minute; nothing before a stream was requested."""
-    if controller.is_used:
-        with messages.error_box(_("the last half minute")):
-            st.html(ribbon.format_ribbon(controller.session.state().recent_results))
+        max_maps = live_cards.MAX_CARDS if state.get("live_saliency") else 0
+        live_state, options = controller.session.state(max_saliency_faces=max_maps), controller.session.options
+        with st.container(key="live_over"):
+            overlay.show_overlay(controller, live_state)
+        if controller.is_used:
+            with st.container(key="live_faces"):
+                live_cards.show_cards(live_state, options.mirror)
+                if options.draw_points and not options.anonymize:
+                    curves.show_curves(live_state.recent_results)
+    streamlit_workarounds.send_elements()
 
 
 def _show_buttons(controller: LiveController, shown_items: object, is_game: bool) -> None:
     """Show the buttons under the stream, none in a game; rerun the page when the saved items are not `shown_items`."""
     if controller.is_used and not is_game:
         with messages.error_box(_("the buttons")):
-            live_state = controller.session.state()
-            controls.show_buttons(controller, live_state)
-            controls.show_calibration(controller, live_state)
+            controls.show_buttons(controller, controller.session.state())
     if controller.saved_items != shown_items:
         st.rerun()
+    streamlit_workarounds.send_elements()
 
 
 def _show_downloads(controller: LiveController) -> None:
@@ -183,10 +191,12 @@ def _show_messages(controller: LiveController) -> None:
     with messages.error_box(_("the messages")):
         live_state = controller.session.state()
         if controller.source == "Camera":
-            live_cards.show_diagnostics(live_cards.run_diagnostics(controller, live_state))
+            checks = live_cards.run_diagnostics(controller, live_state)
+            live_cards.show_diagnostics(checks, is_connected=controller.is_connected)
         if controller.is_finishing:
             st.caption(_("Finishing the recording"))
         for message in filter(None, (controller.message, live_state.recording and live_state.recording.warning)):
             st.caption(messages.escape_markdown(message))
         if controller.is_used:
-            live_cards.show_stats(live_state)
+            live_cards.show_stats(live_state, with_numbers=bool(state.get(_STATS_KEY)))
+    streamlit_workarounds.send_elements()

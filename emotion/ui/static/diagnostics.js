@@ -23,40 +23,50 @@ const open = async () => {
   }
 };
 
-export default function ({ data, parentElement, setStateValue }) {
-  const root = parentElement.querySelector(".diagnostics");
-  root.send = (facts) => setStateValue("facts", facts); // of this run; what an older run gave is deaf
-  const tell = async (more) => {
-    root.facts = { ...root.facts, ...(await look()), ...more };
-    const said = JSON.stringify(root.facts);
-    if (said !== root.said) {
-      root.said = said;
-      root.send(root.facts);
-    }
-  };
-  if (!root.button) {
-    root.button = document.createElement("button");
-    root.button.type = "button";
-    root.button.className = "check";
-    root.append(root.button);
+const tell = async (root, more) => {
+  root.facts = { ...root.facts, ...(await look()), ...more };
+  const said = JSON.stringify(root.facts);
+  if (said !== root.said) {
+    root.said = said;
+    root.send(root.facts);
   }
-  root.button.textContent = data.label;
-  root.button.onclick = async () => {
-    root.button.disabled = true;
-    await tell({ error: await open() });
-    root.button.disabled = false;
-  };
-  tell({});
+};
+
+// Follows the cameras and the permission; once, since a component is called for each update.
+const follow = (root) => {
   const devices = navigator.mediaDevices;
-  const changed = () => tell({ error: undefined }); // the last try says nothing of what is now
+  const changed = () => tell(root, { error: undefined }); // the last try says nothing of what is now
   devices?.addEventListener?.("devicechange", changed);
   let watched = null;
   navigator.permissions?.query({ name: "camera" }).then((status) => {
     watched = status;
     status.addEventListener("change", changed);
   }, () => {});
-  return () => {
+  root.end = () => {
+    root.end = null;
     devices?.removeEventListener?.("devicechange", changed);
     watched?.removeEventListener("change", changed);
   };
+};
+
+const makeButton = (root) => {
+  root.button = document.createElement("button");
+  root.button.type = "button";
+  root.button.className = "check";
+  root.button.onclick = async () => {
+    root.button.disabled = true;
+    await tell(root, { error: await open() });
+    root.button.disabled = false;
+  };
+  root.append(root.button);
+};
+
+export default function ({ data, parentElement, setStateValue }) {
+  const root = parentElement.querySelector(".diagnostics");
+  root.send = (facts) => setStateValue("facts", facts); // of this call; that of an earlier one has no effect
+  if (!root.button) makeButton(root);
+  root.button.textContent = data.label;
+  if (!root.end) follow(root);
+  tell(root, {});
+  return root.end;
 }
