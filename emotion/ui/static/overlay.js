@@ -5,6 +5,7 @@ const FRAME = "iframe[title*=webrtc]";
 const FRAME_STYLE = `
   body { margin: 0 !important; }
   .MuiBox-root:has(> video) { padding-top: 0 !important; }
+  .MuiBox-root:has(> * > [data-testid=VideoLabelIcon]) { display: none !important; }
   button { text-transform: none !important; font: 400 16px system-ui, sans-serif !important; letter-spacing: 0 !important;
     border-radius: 9px !important; box-shadow: none !important; padding: 7px 12px !important; }
   button:focus-visible { outline: 2px solid currentColor; outline-offset: -3px; }`;
