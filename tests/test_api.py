@@ -47,6 +47,7 @@ PUBLIC_NAMES = [
     "SettingsError",
     "Stream",
     "StreamSettings",
+    "TimeRange",
     "Tracker",
     "VideoError",
     "VideoInfo",

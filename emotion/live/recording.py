@@ -24,6 +24,7 @@ from emotion.results.records import Provenance
 
 MAX_SECONDS: Final = 3600.0
 MAX_ROWS: Final = 108_000  # an hour of one face at 30 frames a second, about 40 MB
+MAX_MARKERS: Final = 200  # as many as a video may have
 _MAX_THUMBNAILS: Final = 200  # of persons, 15 MB
 _JPEG_QUALITY: Final = 88
 _CLOSE_TIMEOUT_SECONDS: Final = 10.0  # for the last frames of the video to be written
@@ -152,9 +153,9 @@ class LiveRecorder:
             self._video.submit(image, elapsed)
 
     def add_marker(self) -> None:
-        """Mark the moment of the last frame; does nothing before the first frame and after the end."""
+        """Mark the moment of the last frame; does nothing before the first frame, after `MAX_MARKERS` and the end."""
         with self._lock:
-            if self._is_open and self._json_lines:
+            if self._is_open and self._json_lines and len(self._markers) < MAX_MARKERS:
                 self._markers.append(round(self.duration, 3))
 
     def describe(self, now: float) -> RecordingState:
