@@ -83,8 +83,8 @@ DATA_SET = (
 STREAM = """
     import asyncio
     from aioice import Candidate, Connection
-    from emotion.ui import streamlit_workarounds
-    streamlit_workarounds.disable_mdns_lookup()
+    from emotion.ui import webrtc_workarounds
+    webrtc_workarounds.disable_mdns_lookup()
     async def receive():
         stream = Connection(ice_controlling=False)
         await stream.add_remote_candidate(Candidate.from_sdp("1 1 udp 1 f00d.local 9 typ host"))

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,6 +36,7 @@ from emotion.jobs.process_record import (
     ProcessRecord,
     finite_float,
     is_alive,
+    iter_session,
 )
 from emotion.jobs.result_manifest import JOB, ResultManifest
 from emotion.storage import LOCK_FILE, PROJECT_ROOT, folder_lock, open_file, read_json_or_empty, write_json
@@ -215,24 +216,10 @@ class Job:
         with suppress(JobError, psutil.Error):
             owner = ProcessRecord.read(self.folder)
             leader = owner.find_process() if owner.status == "running" else None
-            processes |= set(_iter_session(owner.pid, None if leader else str(self.folder.resolve())))
+            processes |= set(iter_session(owner.pid, None if leader else str(self.folder.resolve())))
             if leader:
                 processes |= {leader, *leader.children(recursive=True)}
         return {process for process in processes if is_alive(process)}
-
-
-def _iter_session(pid: int, job_folder: str | None) -> Iterator[psutil.Process]:
-    """Yield the processes of the session that `pid` leads; only processes that `start_job` started lead one.
-
-    Without a living leader, another session may have its number: then `job_folder` must be in the environment.
-    """
-    if sys.platform != "win32":
-        for other in psutil.pids():
-            with suppress(OSError, psutil.Error):
-                if os.getsid(other) == pid:
-                    process = psutil.Process(other)
-                    if job_folder is None or process.environ().get(JOB_ENV_VAR) == job_folder:
-                        yield process
 
 
 def start_job(arguments: Sequence[str], folder: Path, *, command: Sequence[str] | None = None) -> Job:

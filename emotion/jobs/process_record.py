@@ -6,7 +6,8 @@ A process is identified by pid and start time, because the system reuses pids.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, cast, get_args
@@ -78,6 +79,20 @@ def is_alive(process: psutil.Process) -> bool:
     with suppress(psutil.Error):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False
+
+
+def iter_session(pid: int, job_folder: str | None) -> Iterator[psutil.Process]:
+    """Yield the processes of the session that `pid` leads; only processes that `start_job` started lead one.
+
+    Without a living leader, another session may have its number: then `job_folder` must be in the environment.
+    """
+    if sys.platform != "win32":
+        for other in psutil.pids():
+            with suppress(OSError, psutil.Error):
+                if os.getsid(other) == pid:
+                    process = psutil.Process(other)
+                    if job_folder is None or process.environ().get(JOB_ENV_VAR) == job_folder:
+                        yield process
 
 
 def finite_float(value: object) -> float | None:

@@ -1,4 +1,4 @@
-"""All work-arounds for Streamlit, streamlit-webrtc and aioice: why each is needed, and when it can go."""
+"""All work-arounds for Streamlit: why each is needed, and when it can go."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import streamlit as st
 from streamlit import net_util, runtime
@@ -35,8 +34,6 @@ _PRELOAD_DELAY_SECONDS: Final = 2.0  # leaves the processor to the first page
 
 SIDEBAR_SETTINGS_KEY: Final = "sidebar_settings"
 
-_RelayT = TypeVar("_RelayT", bound=Any)
-
 _lock = threading.Lock()
 _num_modules, _last_freeze_timestamp = 0, 0.0  # at the last freeze; the timestamp is that of time.monotonic
 
@@ -56,49 +53,6 @@ def disable_ip_lookup() -> None:
     Upstream: https://github.com/streamlit/streamlit/issues/7721, open in Streamlit 1.67. Remove when it is fixed.
     """
     net_util.get_internal_ip = net_util.get_external_ip = lambda: None
-
-
-def disable_mdns_lookup() -> None:
-    """Stop video streams from sending multicast DNS queries to the local network.
-
-    A browser without camera permission hides its address behind a random name, NAME.local, which aioice resolves by
-    multicast. The browser connects to the server in any case, and the stream takes its address from that.
-
-    Upstream: aioice 0.13 has no option for it; no issue is known. Remove when it has one.
-    """
-    from aioice import ice
-
-    async def make_null_resolver(subscriber: object) -> _NullMdnsResolver:
-        return _NullMdnsResolver()
-
-    patched: Any = ice
-    patched.get_or_create_mdns_protocol = make_null_resolver
-
-
-class _NullMdnsResolver:
-    """Replacement for aioice's multicast resolver."""
-
-    async def resolve(self, hostname: str, timeout: float | None = 1.0) -> str | None:
-        """Resolve no name."""
-        return None
-
-
-def disable_buffering(relay: _RelayT) -> _RelayT:
-    """Let a relay of frames drop all but the newest frame.
-
-    A buffered relay keeps every frame: on a machine that cannot keep up, delay and memory grow without bound.
-
-    Upstream: aiortc has `subscribe(buffered=False)` (https://github.com/aiortc/aiortc/pull/498), streamlit-webrtc 0.79
-    does not pass it on; no issue is known. Remove when `webrtc_streamer` offers it.
-
-    Args:
-        relay: The `aiortc.contrib.media.MediaRelay` of streamlit-webrtc; it is changed in place.
-
-    Returns:
-        The same relay.
-    """
-    relay.subscribe = partial(relay.subscribe, buffered=False)
-    return relay
 
 
 # ------------------------------------------------------------------ server

@@ -33,7 +33,7 @@ from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import Prediction
 from emotion.tracking.settings import StreamSettings
 from emotion.ui.live.stream import make_frame_callback
-from emotion.ui.streamlit_workarounds import disable_buffering
+from emotion.ui.webrtc_workarounds import disable_buffering
 
 pytestmark = pytest.mark.slow
 ResultT = TypeVar("T")

@@ -15,7 +15,7 @@ from emotion.demo.camera import SyntheticFacesCamera
 from emotion.live.session import LiveSession
 from emotion.translation.messages import gettext as _
 from emotion.translation.messages import gettext_noop
-from emotion.ui import components, session, streamlit_workarounds
+from emotion.ui import components, session, webrtc_workarounds
 from emotion.ui.live import ice_servers
 from emotion.ui.live.controller import LiveController
 from emotion.ui.live.demo_camera import get_demo_camera
@@ -63,7 +63,7 @@ def show_demo(controller: LiveController) -> None:
 
 def _show_stream(controller: LiveController, *, key: str, mode: Any, **kwargs: Any) -> None:
     """Show the video element with its buttons, and update `controller` with its state."""
-    streamlit_workarounds.disable_mdns_lookup()
+    webrtc_workarounds.disable_mdns_lookup()
     _prepare_relay()
     context = webrtc.webrtc_streamer(
         key=key,
@@ -99,7 +99,7 @@ def _show_stream(controller: LiveController, *, key: str, mode: Any, **kwargs: A
 @st.cache_resource(show_spinner=False)
 def _prepare_relay() -> None:
     """Disable the buffering of the relay, once for all sessions."""
-    streamlit_workarounds.disable_buffering(get_global_relay())
+    webrtc_workarounds.disable_buffering(get_global_relay())
 
 
 def make_frame_callback(session: LiveSession) -> Callable[[av.VideoFrame], av.VideoFrame]:
