@@ -208,6 +208,7 @@ def test_a_recording_fits_the_stream(app: str, open_page: Open, with_camera: Bro
     page.get_by_role("button", name="Record", exact=True).click()
     stop = page.get_by_role("button", name="Stop recording")
     poll(page, lambda: stop.count() and "(0 s)" not in stop.inner_text(), "a second of recording")
+    expect(page.locator(".overlay .recording")).not_to_be_empty()
     page.keyboard.press("Space")
     expect(page.get_by_text("· 1 marker")).to_be_visible()
     stop.click()
