@@ -517,7 +517,7 @@ def test_markers_are_in_table_data_and_report(playing: Any, rtc: Rtc, saved: dic
     assert [row["marker"] for row in rows] == ["", "", "1", "1", "1", "2", "2"]
     assert json.loads(saved["live.json"])["markers"] == pytest.approx([0.2, 0.5], abs=2e-3)
     report = saved["live.html"]
-    assert "<li>0:00.2</li>" in report
+    assert "<td>0:00.2</td>" in report
     assert "<td>Face 1</td>" in report
     assert "data:image/jpeg;base64," in report
     assert "detector" in report

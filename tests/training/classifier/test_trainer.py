@@ -620,5 +620,5 @@ def test_the_settings_can_be_written_and_read(trainer: ModuleType) -> None:
     config = config_of(trainer, progressive_sizes=(32, 48))
     again = json.loads(json.dumps(asdict(config)))
     again["augmentation"] = type(config.augmentation)(**again["augmentation"])
-    again |= {name: tuple(again[name]) for name in ("progressive_sizes", "teachers", "trained_heads")}
+    again |= {name: tuple(again[name]) for name in ("progressive_sizes", "teachers", "trained_heads", "kept_heads")}
     assert trainer.TrainingConfig(**again) == config

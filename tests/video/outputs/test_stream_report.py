@@ -34,7 +34,7 @@ def test_report_has_faces_markers_and_provenance() -> None:
     assert "not analyzed to its end" not in report
     assert base64.b64encode(b"a picture").decode() in report
     assert "happy 100%" in report
-    assert report.index("<li>0:00.5</li>") < report.index("<li>0:01.3</li>")
+    assert report.index("<td>0:00.5</td>") < report.index("<td>0:01.3</td>")
     assert "detector haar; min_confidence=0.5; mirror=True" in report
 
 

@@ -14,7 +14,11 @@ from emotion.expressions import FERPLUS_LABELS
 from emotion.faces import Scores
 from emotion.model_store.card_parts import Head
 from emotion.recognition.classification import compute_probabilities
-from emotion.training.classifier.evaluation.calibration import calibrate_heads, calibrate_with_labeled_faces
+from emotion.training.classifier.evaluation.calibration import (
+    calibrate_heads,
+    calibrate_with_labeled_faces,
+    fit_face_threshold,
+)
 from emotion.training.classifier.evaluation.labeled_face_scores import LabeledFace, Recognition, RecognizedFaces
 from tests.training.making import dataset
 
@@ -107,3 +111,19 @@ def test_the_prior_of_a_balanced_head_is_part_of_its_bias() -> None:
         compute_probabilities(logits[name], Head.model_validate(fitted[name])) for name in ("ferplus", "expression")
     )
     np.testing.assert_allclose(plain, balanced, atol=1e-3)
+
+
+def test_99_of_100_validation_faces_reach_the_face_threshold() -> None:
+    data = dataset(0, 400, votes=False)
+    logits = {"face": np.random.default_rng(1).normal(2, 1, (400, 1)).astype(np.float32)}
+    fitted = fit_face_threshold({"output": "face", "threshold": 0.5}, logits, data)
+    assert fitted is not None
+    probabilities = 1 / (1 + np.exp(-logits["face"]))
+    assert (probabilities >= fitted["threshold"]).mean() == pytest.approx(0.99, abs=0.003)
+
+
+def test_few_validation_faces_leave_the_face_threshold_as_it_is() -> None:
+    face_head = {"output": "face", "threshold": 0.9}
+    logits = {"face": np.ones((50, 1), np.float32)}
+    assert fit_face_threshold(face_head, logits, dataset(0, 50, votes=False)) == face_head
+    assert fit_face_threshold(None, {}, dataset(0, 50, votes=False)) is None
