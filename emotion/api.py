@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from emotion.checks import check_count
 from emotion.errors import ModelError, ResultFolderError, SettingsError, VideoError
 from emotion.media.image_reader import ImageSource, as_rgb
-from emotion.model_store.store import BUILTIN_MODELS, ModelBundle, open_model
+from emotion.model_store.store import ModelBundle, get_model_folders, open_model
 from emotion.recognition.analyzer import Analyzer, ColorOrder, load_analyzer
 from emotion.recognition.settings import AnalyzerSettings
 from emotion.results.image_result import UNNAMED_IMAGE, ImageResult
@@ -166,15 +166,15 @@ def load_model(model: str | Path) -> ModelBundle:
     """Open and verify a model.
 
     Args:
-        model: The name of a built-in model, as "classifier", or the path of a model folder.
+        model: The name of a built-in or installed model, as "classifier", or the path of a model folder.
 
     Raises:
         ModelError: There is no such model, or its files are not those of its card.
     """
     if not isinstance(model, str | Path) or not str(model):
-        raise ModelError(f"The model is {model!r}; expected the name of a built-in model or the path of a folder.")
-    built_in = BUILTIN_MODELS / model
-    return open_model(built_in if Path(model).name == str(model) and built_in.is_dir() else model)
+        raise ModelError(f"The model is {model!r}; expected the name of a model or the path of a folder.")
+    named = [folder / model for folder in get_model_folders()] if Path(model).name == str(model) else []
+    return open_model(next((folder for folder in named if folder.is_dir()), Path(model)))
 
 
 @lru_cache(maxsize=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -258,6 +259,13 @@ def test_models_are_opened_by_name_and_by_folder() -> None:
     by_name = emotion.load_model("classifier")
     assert by_name == emotion.load_model(ROOT / "models" / "classifier")
     assert by_name in emotion.list_models("classifier").models
+
+
+def test_an_installed_model_is_opened_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMOTION_WORKSPACE", str(tmp_path))
+    shutil.copytree(ROOT / "models" / "classifier", tmp_path / "models" / "mine")
+    assert emotion.load_model("mine").folder == tmp_path / "models" / "mine"
+    assert emotion.load_model("classifier").folder == ROOT / "models" / "classifier"
 
 
 # --- Wrong arguments

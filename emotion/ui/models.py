@@ -17,16 +17,16 @@ _HEAD_NAMES: Final = {"expression": gettext_noop("default"), "ferplus": "FER+", 
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
-def _list_classifiers(fingerprint: tuple[tuple[str, int], ...], _folder: Path) -> ModelListing:
+def _list_classifiers(fingerprint: tuple[tuple[str, int], ...], _folders: tuple[Path, ...]) -> ModelListing:
     """Cache the listing: hashing all model files takes longer than the rest of a page."""
-    return store.list_models("classifier", _folder)
+    return store.list_models("classifier", *_folders)
 
 
 def list_classifiers() -> ModelListing:
     """List the usable classifiers, the default one first, and a message for each other model folder."""
-    folder = store.BUILTIN_MODELS
-    fingerprint = tuple(sorted((str(path), path.stat().st_mtime_ns) for path in folder.glob("*/*")))
-    return _list_classifiers(fingerprint, folder)
+    folders = store.get_model_folders()
+    files = (path for folder in folders for path in folder.glob("*/*"))
+    return _list_classifiers(tuple(sorted((str(path), path.stat().st_mtime_ns) for path in files)), folders)
 
 
 def get_test_accuracy(bundle: ModelBundle, head: str) -> float | None:

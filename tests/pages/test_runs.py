@@ -9,6 +9,7 @@ import pytest
 
 from emotion.cli.main import main
 from emotion.datasets import catalog
+from emotion.model_store import store
 from emotion.model_store.store import list_models
 from emotion.training import manager
 from emotion.training.install import install_model
@@ -320,6 +321,21 @@ def test_installed_model_is_listed_once_and_can_be_removed(models: Path, runs: P
     assert [bundle.name for bundle in list_models("classifier", models)[0]] == ["tiny"]
     assert list(table(page)["in_use"]) == ["", "★"]
     assert run.exists()
+
+
+def test_a_run_is_installed_into_the_workspace_where_the_package_is_elsewhere(
+    models: Path, runs: Path, look: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "get_user_models", lambda: tmp_path / "installed")
+    page = look(finished(models, runs))
+    page.app.button(key="runs_use_mine").click().run()
+    assert not page.app.error
+    assert page.app.selectbox(key="side_classifier").value == "mine"
+    assert (tmp_path / "installed" / "mine" / "card.json").exists()
+    assert not (models / "mine").exists()
+    page.app.button(key="runs_remove_mine").click().run()
+    assert not page.app.error
+    assert not (tmp_path / "installed" / "mine").exists()
 
 
 def test_installed_model_survives_the_deletion_of_its_run(models: Path, runs: Path, look: Any) -> None:

@@ -47,7 +47,7 @@ def show_actions(name: str, run: RunSummary, preds: Predictions | None, fill_for
 
 def _show_uses(name: str, run: RunSummary, preds: Predictions | None, fill_form: FillForm) -> None:
     """Show the buttons of a run that need its files."""
-    if run.has_model and run.kind == "classifier" and run.folder.parent != store.BUILTIN_MODELS:
+    if run.has_model and run.kind == "classifier" and run.folder.parent not in store.get_model_folders():
         _show_install(run)
     for model in (run.folder,) if run.source_run else run.installed_models:
         _show_remove(model)
@@ -79,7 +79,7 @@ def _on_install(run: RunSummary) -> None:
     name = state[f"runs_name_{run.folder.name}"].strip()
     default, replace = (state[f"runs_{option}_{run.folder.name}"] for option in ("default", "replace"))
     try:
-        bundle = install.install_model(run.folder, store.BUILTIN_MODELS, name, default=default, overwrite=replace)
+        bundle = install.install_model(run.folder, store.get_user_models(), name, default=default, overwrite=replace)
     except EmotionError as error:
         state["runs_error"] = str(error)
         return
@@ -106,7 +106,7 @@ def _show_remove(model_folder: Path) -> None:
 
 def _on_remove(model_folder: Path) -> None:
     try:
-        install.remove_model(model_folder, store.BUILTIN_MODELS)
+        install.remove_model(model_folder, store.get_user_models())
     except EmotionError as error:
         state["runs_error"] = str(error)
         return
