@@ -29,6 +29,7 @@ from emotion.model_store.store import ModelBundle, compute_sha256, open_model
 from emotion.recognition.classification import ExpressionClassifier, Prediction
 from emotion.recognition.cropping import CropGeometry
 from emotion.recognition.detectors.detector_factory import YUNET_FILE, find_yunet
+from emotion.recognition.features.default_network import find_default_bundle
 from emotion.recognition.trial_run import trust_network
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -97,6 +98,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return "browser" if nodeid.startswith("tests/browser/") else super()._split_scope(nodeid)
 
     return Files(config, log)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shipped_features_network() -> None:
+    """Load the features network before a test replaces the folder of the models: it is looked for once in a process."""
+    assert find_default_bundle() is not None
 
 
 @pytest.fixture(scope="session")
