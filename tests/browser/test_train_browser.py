@@ -97,9 +97,9 @@ def test_network_is_trained_stopped_resumed_opened_and_used(app: str, open_page:
     page.wait_for_function(f"before => ({DRAWN})() !== before", arg=before, timeout=LONG)
 
     page.get_by_role("button", name="Pause").click()
-    expect(page.get_by_role("button", name="Resume")).to_be_visible()
+    expect(page.get_by_role("button", name="Resume", exact=True)).to_be_visible()
     expect(page.get_by_text("paused").first).to_be_visible()
-    page.get_by_role("button", name="Resume").click()
+    page.get_by_role("button", name="Resume", exact=True).click()
     expect(page.get_by_text("Epoch 2 of 2")).to_be_visible(timeout=LONG)
     page.get_by_role("button", name="Stop, resume later").click()
     page.locator(f".st-key-train_resume_{name} button").click(timeout=LONG)
