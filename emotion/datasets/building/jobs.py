@@ -87,13 +87,13 @@ class BuildRequest:
         """Read what `write` wrote; raise `EmotionError` where the file is missing or not valid."""
         value = read_json(path)
         if value is None:
-            raise DataError(_("{path} is missing; build the data set anew.").format(path=path))
+            raise DataError(_("{path} is missing; build the data set again.").format(path=path))
         try:
             source, name, parent, config = (value[key] for key in ("source", "name", "parent", "config"))
             settings = DatasetBuildConfig(**config | {"split_ratios": tuple(config["split_ratios"])})
             return cls(Path(source), str(name), Path(parent), settings, _parse_mode(value["mode"]))
         except (TypeError, KeyError) as error:
-            raise DataError(_("{path} is damaged; build the data set anew.").format(path=path)) from error
+            raise DataError(_("{path} is damaged; build the data set again.").format(path=path)) from error
 
 
 def _parse_mode(value: object) -> BuildMode:

@@ -58,7 +58,7 @@ def _show_charts(analyses: Sequence[VideoAnalysis]) -> None:
     labels = list_common_labels(analyses)
     if not labels:
         st.info(
-            _("These videos have no label in common: their faces were read by different models, or none was found."),
+            _("These videos have no label in common: different models analyzed their faces, or none was found."),
             icon=":material/info:",
         )
         return
