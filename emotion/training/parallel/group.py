@@ -35,7 +35,7 @@ class WorkerGroup:
         size: The number of workers.
 
     Attributes:
-        failure: Why the last exchange failed, None where it did not; TensorFlow keeps only the text of an exception.
+        failure: Why an exchange failed, None where none did.
     """
 
     def __init__(self, rank: int, connections: Sequence[Connection], size: int) -> None:

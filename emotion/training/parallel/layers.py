@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import keras
 import tensorflow as tf
+from numpy.typing import NDArray
 
+from emotion.errors import JobError
 from emotion.training.fused_batch_norm import FusedBatchNormalization
 from emotion.training.keras_types import Tensor
-from emotion.training.parallel.group import WorkerGroup
+from emotion.training.parallel.group import GroupEnded, WorkerGroup
 
 
 class BatchPart:
@@ -46,10 +49,21 @@ class BatchPart:
     def _call(self, values: Tensor) -> Tensor:
         # Without the order, two workers could wait for each other with different sums.
         with tf.control_dependencies([] if self._last is None else [self._last]):
-            total = tf.numpy_function(self.group.all_reduce, [values], values.dtype)
+            total = tf.numpy_function(self._exchange, [values], values.dtype)
         total.set_shape(values.shape)
         self._last = total
         return total
+
+    def _exchange(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return the sum over all workers, or `values` where an exchange has failed.
+
+        TensorFlow logs an exception within a graph with its whole traceback. So the step goes on without a sum, and
+        `ParallelNetwork.train_on_batch` raises the failure after it.
+        """
+        if self.group.failure is None:
+            with suppress(JobError, GroupEnded):
+                return self.group.all_reduce(values)
+        return values
 
 
 class SynchronizedBatchNormalization(keras.layers.BatchNormalization):
@@ -105,13 +119,16 @@ class ParallelNetwork(keras.Model):
     part: BatchPart
 
     def train_on_batch(self, *args: Any, **options: Any) -> Any:
-        """Train on the rows of this worker, and return loss and metrics of the whole batch."""
-        try:
-            return super().train_on_batch(*args, **options)
-        except tf.errors.OpError as error:
-            if self.part.group.failure is not None:
-                raise self.part.group.failure from error
-            raise
+        """Train on the rows of this worker, and return loss and metrics of the whole batch.
+
+        Raises:
+            JobError: A worker is gone; the variables are then to be restored from a checkpoint.
+            GroupEnded: Worker 0 ended the training.
+        """
+        results = super().train_on_batch(*args, **options)
+        if self.part.group.failure is not None:
+            raise self.part.group.failure
+        return results
 
     def train_step(self, data: Any) -> dict[str, Tensor]:
         """Do what Keras does, with sums over all workers instead of gradients, loss and metrics."""
