@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import secrets
 import subprocess
 import sys
 import time
@@ -25,27 +24,17 @@ from emotion.jobs.reporter import job_context
 from emotion.model_store.store import ModelBundle
 from tests.archive.making import make_request, read_table, read_tables, write_photos
 from tests.ports import free_port
+from tests.ray_settings import RAY_SETTINGS, ray_settings  # noqa: F401
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(900),
-    # Ray reads its settings when it is imported, which is after the fixture `token`.
+    # Ray reads its settings when it is imported, which is after the fixture `ray_settings`.
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed"),
 ]
 
 NUM_PHOTOS = 60
-# A cluster takes commands only from those who know its token, which these tests make.
-SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
-ENVIRONMENT = os.environ | SETTINGS
-
-
-@pytest.fixture(scope="module", autouse=True)
-def token() -> Iterator[None]:
-    """Let this process use the cluster of these tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in SETTINGS.items():
-            patch.setenv(name, value)
-        yield
+ENVIRONMENT = os.environ | RAY_SETTINGS
 
 
 class Node:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from emotion.training.sweep.engines.engine import TrialEngine, TrialStatus
 from emotion.training.sweep.engines.local_engine import LocalEngine
 from emotion.training.sweep.engines.ray_engine import RayEngine
 from tests.ports import free_port
+from tests.ray_settings import ray_settings  # noqa: F401
 from tests.training.making import dataset, to_arrays, write_npz
 
 pytestmark = [
@@ -33,11 +33,9 @@ MANY_EPOCHS = 500  # so that it is still at work when something happens
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[RayEngine]:
-    for _ in range(10):
-        with suppress(JobError):  # on a busy machine a start may end by a time limit of Ray
-            engine = RayEngine()
-            break
-    else:
+    try:
+        engine = RayEngine()
+    except JobError:  # on a busy machine a start may end by a time limit of Ray
         engine = RayEngine()
     yield engine
     engine.close()
