@@ -118,6 +118,7 @@ const place = (root, layout) => {
 // Follows the video, the keys and the screen; once, since a component is called for each update.
 const follow = (root, layout) => {
   const update = () => {
+    if (!root.isConnected) return root.end?.(); // removed before it was told so
     const isFull = document.fullscreenElement === layout;
     set(root.screen, "title", isFull ? root.data.leave : root.data.enter);
     root.screen.setAttribute("aria-label", root.screen.title);
@@ -159,7 +160,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   root.data = data;
   root.mark = () => setTriggerValue("marker", true); // of this call; that of an earlier one has no effect
   if (!root.firstChild) makeTree(root);
-  if (!root.end) follow(root, root.getRootNode().host.closest(".st-key-live_layout"));
+  const layout = root.getRootNode().host?.closest(".st-key-live_layout"); // none while the page removes it
+  if (!root.end && layout) follow(root, layout);
   const [bars, lanes, countdown, recording] = root.children;
   resize(bars, data.faces.length, () => {
     const face = make("div", "face");
@@ -180,6 +182,6 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const wasBusy = root.isBusy;
   root.isBusy = !!(data.countdown || data.recording);
   if (root.isBusy && !wasBusy) releaseFocus();
-  root.update();
+  root.update?.();
   return root.end;
 }
