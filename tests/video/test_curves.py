@@ -15,15 +15,15 @@ from tests.video.scenes import make_line, write_frame_lines
 
 @pytest.fixture
 def analysis(tmp_path: Path) -> VideoAnalysis:
-    """Return an analysis of two faces for a second each, one after the other, with a second of nobody between them."""
+    """Return an analysis of two faces for a second each, with a second without a face between them."""
     first = [make_line(i, i / 10, (1, "happy")) for i in range(10)]
-    nobody = [make_line(i, i / 10) for i in range(10, 20)]
+    no_face = [make_line(i, i / 10) for i in range(10, 20)]
     second = [make_line(i, i / 10, (2, "sad")) for i in range(20, 30)]
-    write_frame_lines(tmp_path, *first, *nobody, *second)
+    write_frame_lines(tmp_path, *first, *no_face, *second)
     return VideoAnalysis(tmp_path)
 
 
-def test_everyone_has_a_curve_of_each_expression_with_a_gap_where_nobody_is_seen(analysis: VideoAnalysis) -> None:
+def test_everyone_has_a_curve_of_each_expression_with_a_gap_where_no_face_is_seen(analysis: VideoAnalysis) -> None:
     curves = analysis.score_curves()
     assert set(curves["expression"]) == set(analysis.labels)
     happy = curves[curves["expression"] == "happy"]

@@ -25,9 +25,9 @@ const open = async () => {
 
 const tell = async (root, more) => {
   root.facts = { ...root.facts, ...(await look()), ...more };
-  const said = JSON.stringify(root.facts);
-  if (said !== root.said) {
-    root.said = said;
+  const facts = JSON.stringify(root.facts);
+  if (facts !== root.sentFacts) {
+    root.sentFacts = facts;
     root.send(root.facts);
   }
 };
