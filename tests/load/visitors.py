@@ -27,11 +27,16 @@ NUM_CAMERA_FRAMES = 90
 
 def write_camera_video(folder: Path) -> Path:
     """Write the video that the browser uses as its camera: two moving faces."""
-    demo = DemoCamera(read_image(SAMPLE_IMAGE), SAMPLE_FACE_CENTER, SAMPLE_FACE_PX)
-    frames = [encode_jpeg(demo.frame_at(CAMERA_START_SECONDS + i / 30), 90) for i in range(NUM_CAMERA_FRAMES)]
+    frames = make_camera_frames(NUM_CAMERA_FRAMES)
     video_path = folder / "faces.mjpeg"
     video_path.write_bytes(b"".join([*frames, *frames[::-1]]))
     return video_path
+
+
+def make_camera_frames(num_frames: int) -> list[bytes]:
+    """Return JPEG images of two moving faces, 640x480, at 30 frames per second."""
+    demo = DemoCamera(read_image(SAMPLE_IMAGE), SAMPLE_FACE_CENTER, SAMPLE_FACE_PX)
+    return [encode_jpeg(demo.frame_at(CAMERA_START_SECONDS + i / 30), 90) for i in range(num_frames)]
 
 
 def unique_photos() -> Iterator[bytes]:

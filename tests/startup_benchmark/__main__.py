@@ -1,4 +1,4 @@
-"""Startup benchmark of `make startup-benchmark`: first page, page changes, camera, and memory of the app."""
+"""Startup benchmark of `make startup-benchmark`: first page, page changes, camera, cards, and memory of the app."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from playwright.sync_api import Browser, BrowserType, Page, sync_playwright
 from tests.browser.conftest import FLAGS, ROOT, SYSTEM_BROWSERS, started
 from tests.load.__main__ import find_server
 from tests.load.visitors import FLAGS as CAMERA_FLAGS
-from tests.load.visitors import CameraVisitor, write_camera_video
+from tests.load.visitors import CameraVisitor, unique_photos, write_camera_video
+from tests.startup_benchmark.card_delay import measure_card_delays, write_blinking_video
 
 OUTPUT_FOLDER = ROOT / "out" / "startup"
 TITLES = {
@@ -24,6 +25,7 @@ TITLES = {
     "Live": "Live",
     "Photos": "Photos",
     "Videos": "Videos",
+    "Collections": "Collections",
     "Synthetic faces": "Synthetic faces",
     "Model card": "Model card",
     "Data": "Data",
@@ -89,6 +91,45 @@ def measure_memory(browser: Browser, url: str) -> tuple[float, float]:
     return idle, per_session
 
 
+def measure_first_faces(browser: Browser, url: str) -> dict[str, float]:
+    """Return the seconds to the first face with a label on a server that has been used before.
+
+    Returns:
+        "home": from the address, without a click. "photo": from a photo dropped on the Photos page. "demo": from the
+        click that starts the demo of the Live page to its first card.
+    """
+    durations = {}
+    for _ in range(2):  # the first round loads the models
+        start = time.monotonic()
+        page = open_home(browser, url)
+        page.locator(".box:visible, video:visible").first.wait_for()
+        durations["home"] = time.monotonic() - start
+        page.goto(f"{url}/photo")
+        page.get_by_role("heading", level=1).wait_for()
+        page.wait_for_timeout(REST_MS)
+        start = time.monotonic()
+        drop_photo(page)
+        durations["photo"] = time.monotonic() - start
+        page.goto(f"{url}/webcam")
+        demo = page.get_by_role("radio", name="Demo")
+        demo.wait_for()
+        page.wait_for_timeout(REST_MS)
+        start = time.monotonic()
+        demo.click()
+        page.locator(".card").first.wait_for()
+        durations["demo"] = time.monotonic() - start
+        page.context.close()
+    return durations
+
+
+def drop_photo(page: Page) -> None:
+    """Upload a photo on the Photos page and wait for its first face."""
+    payload: Any = {"name": "photo.png", "mimeType": "image/png", "buffer": next(unique_photos())}
+    page.locator("input[type=file]").set_input_files(payload)
+    page.get_by_text("photo.png").first.wait_for()
+    page.locator(".box").first.wait_for()
+
+
 def measure_cameras(chromium: BrowserType, executable: str) -> list[tuple[float, str]]:
     """Start an app and one camera after the other.
 
@@ -105,9 +146,24 @@ def measure_cameras(chromium: BrowserType, executable: str) -> list[tuple[float,
             visitors[-1].step()
             durations.append(time.monotonic() - start)
         time.sleep(CAMERA_SECONDS)
+        for visitor in visitors:
+            visitor.page.get_by_text("Statistics", exact=True).click()
         frame_rates = [visitor.page.get_by_text(" fps, ").inner_text() for visitor in visitors]
         browser.close()
     return list(zip(durations, frame_rates, strict=True))
+
+
+def measure_cards(chromium: BrowserType, executable: str) -> list[float]:
+    """Start an app and a camera; return how many seconds after the labels in the image the cards come and go."""
+    with tempfile.TemporaryDirectory() as folder, started() as url:
+        flags = [*CAMERA_FLAGS, f"--use-file-for-fake-video-capture={write_blinking_video(Path(folder))}"]
+        browser = chromium.launch(executable_path=executable, args=flags)
+        visitor = CameraVisitor(browser.new_context(), url)
+        visitor.step()
+        time.sleep(SETTLE_SECONDS)  # until the stream has its full size
+        delays = measure_card_delays(visitor.page)
+        browser.close()
+    return delays
 
 
 def main() -> None:
@@ -119,8 +175,10 @@ def main() -> None:
         with started() as url:
             idle, per_session = measure_memory(browser, url)
             page_changes = measure_page_changes(open_home(browser, url))
+            first_faces = measure_first_faces(browser, url)
         browser.close()
         cameras = measure_cameras(playwright.chromium, executable)
+        card_delays = measure_cards(playwright.chromium, executable)
     repeated = [seconds for durations in page_changes.values() for seconds in durations[1:]]
     result = {
         "seconds_to_first_page": starts,
@@ -130,7 +188,9 @@ def main() -> None:
         "slowest_first_change": max(durations[0] for durations in page_changes.values()),
         "megabytes_idle": idle,
         "megabytes_a_session": per_session,
+        "first_faces": first_faces,
         "cameras": cameras,
+        "card_delays": card_delays,
     }
     OUTPUT_FOLDER.mkdir(parents=True, exist_ok=True)
     (OUTPUT_FOLDER / "startup.json").write_text(json.dumps(result, indent=1))
@@ -146,8 +206,15 @@ def print_summary(result: dict[str, Any]) -> None:
     print(f"first change          {result['slowest_first_change']:5.2f} s (slowest page)")
     for name, durations in result["seconds_of_a_change"].items():
         print(f"  {name:<20}{statistics.median(durations[1:]):5.2f} s, first {durations[0]:.2f}")
+    for name, seconds in result["first_faces"].items():
+        print(f"first face, {name:<10}{seconds:5.2f} s")
     for number, (seconds, frame_rate) in enumerate(result["cameras"], 1):
         print(f"camera {number}              {seconds:5.1f} s to its faces; {frame_rate}")
+    delays = result["card_delays"]
+    print(
+        f"cards after labels    {statistics.fmean(delays):5.2f} s (mean of {len(delays)} changes; "
+        f"slowest {max(delays):.2f})"
+    )
     print(
         f"memory, one visitor   {result['megabytes_idle']:5.0f} MB, each other {result['megabytes_a_session']:.0f} MB"
     )
