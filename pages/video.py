@@ -5,7 +5,7 @@ import streamlit as st
 from emotion.translation.messages import gettext as _
 from emotion.ui import messages, page
 from emotion.ui.video import result, selection
-from emotion.ui.video.comparison import show_comparison
+from emotion.ui.video.charts.comparison import show_comparison
 from emotion.ui.video.header import show_header
 from emotion.ui.video.running import show_running
 from emotion.ui.video.upload import show_empty, show_upload

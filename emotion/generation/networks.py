@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import keras
 from keras import layers
 
-from emotion.training.keras_types import Tensor
+from emotion.training.keras_support.keras_types import Tensor
 
 LATENT_DIM: Final = 128
 FACE_SIZE: Final = 48

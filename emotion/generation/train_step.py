@@ -12,8 +12,8 @@ from emotion.generation.config import GanConfig
 from emotion.generation.metrics import narrowest_head
 from emotion.generation.networks import FACE_SIZE, LATENT_DIM, GanNetworks
 from emotion.model_store.store import ModelBundle
-from emotion.training.keras_files import load_keras_file
-from emotion.training.keras_types import Tensor
+from emotion.training.keras_support.keras_files import load_keras_file
+from emotion.training.keras_support.keras_types import Tensor
 
 # As the guidance classifier was trained: hard targets would reward more extreme expressions than people show.
 _GUIDANCE_SMOOTHING: Final = 0.1

@@ -14,8 +14,8 @@ import keras
 import numpy as np
 
 from emotion.errors import DivergenceError, EmotionError
-from emotion.training.bfloat16 import computed_in_bfloat16
 from emotion.training.checkpoints import copy_values, load_checkpoint, save_checkpoint
+from emotion.training.keras_support.bfloat16 import computed_in_bfloat16
 from emotion.training.parallel.group import GroupEnded, WorkerGroup
 from emotion.training.runs.folder import append_history
 from emotion.training.runs.run_context import RunContext

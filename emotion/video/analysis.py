@@ -16,9 +16,10 @@ from emotion.jobs.process_record import finite_float
 from emotion.media.video_reader import VideoInfo
 from emotion.storage import read_json
 from emotion.translation.messages import gettext as _
-from emotion.video import curves, movement_curves, tables
+from emotion.video import tables
+from emotion.video.curves import means, movements
+from emotion.video.edits.identities import IDENTITIES_FILE, IdentityEdits
 from emotion.video.frame_log import FrameLog
-from emotion.video.identities import IDENTITIES_FILE, IdentityEdits
 from emotion.video.people import Highlight, Person, build_people, read_highlights
 from emotion.video.pipeline import ANNOTATED_VIDEO_FILE, PREVIEW_FILE, VIDEO_INFO_FILE
 from emotion.video.rendering.cover import COVER_FILE
@@ -202,10 +203,10 @@ class VideoAnalysis:
         return tables.compute_expression_shares(tables.deduplicate_per_frame(self._load_faces()))
 
     def score_curves(self, track_id: int | None = None) -> pd.DataFrame:
-        """Return the scores of a face, or the mean of all for None, over time, see `curves.compute_score_curves`."""
+        """Return the scores of a face, or the mean of all for None, over time, see `means.compute_score_curves`."""
         faces = self._load_faces()
         faces = faces if track_id is None else faces.loc[faces["track_id"] == track_id]
-        return curves.compute_score_curves(faces, self.duration, self.labels)
+        return means.compute_score_curves(faces, self.duration, self.labels)
 
     @property
     def has_features(self) -> bool:
@@ -214,13 +215,13 @@ class VideoAnalysis:
         return self._frame_log.has_features
 
     def movement_curves(self, track_ids: Collection[int]) -> pd.DataFrame:
-        """Return the movements of faces over time, see `movement_curves.compute_curves`."""
+        """Return the movements of faces over time, see `movements.compute_curves`."""
         faces = self._load_faces()
-        return movement_curves.compute_curves(faces.loc[faces["track_id"].isin(list(track_ids))], self.duration)
+        return movements.compute_curves(faces.loc[faces["track_id"].isin(list(track_ids))], self.duration)
 
     def smiles(self) -> pd.DataFrame:
-        """Return the times in which each face smiles, see `movement_curves.compute_smiles`."""
-        return movement_curves.compute_smiles(self._load_faces())
+        """Return the times in which each face smiles, see `movements.compute_smiles`."""
+        return movements.compute_smiles(self._load_faces())
 
     # ------------------------------------------------------------------ people
 

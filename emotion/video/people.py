@@ -15,7 +15,7 @@ from emotion.errors import JobError
 from emotion.formatting import format_name
 from emotion.storage import read_json
 from emotion.video import tables
-from emotion.video.identities import IdentityEdits
+from emotion.video.edits.identities import IdentityEdits
 from emotion.video.rendering.highlights import HIGHLIGHTS_FILE, HIGHLIGHTS_FOLDER
 from emotion.video.rendering.thumbnails import ThumbnailIndex
 

@@ -27,8 +27,8 @@ from emotion.jobs.reporter import JobReporter
 from emotion.media.video_reader import VideoInfo, VideoReader
 from emotion.storage import read_json, require_free_space, retry_on_windows_lock
 from emotion.video.analysis import VideoAnalysis
+from emotion.video.edits.identities import IdentityEdits
 from emotion.video.frame_log import FrameLog
-from emotion.video.identities import IdentityEdits
 from emotion.video.pipeline import ANNOTATED_VIDEO_FILE, REDRAW_FOLDER, REGIONS_FILE, VIDEO_INFO_FILE
 from emotion.video.processing.workers import DecodedFrame, VideoEncoderThread, decode_in_thread
 from emotion.video.rendering.cover import COVER_FILE, CoverSelector

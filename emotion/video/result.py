@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from emotion.media.video_reader import VideoInfo
     from emotion.video.analysis import VideoAnalysis
-    from emotion.video.markers import Marker
+    from emotion.video.edits.markers import Marker
     from emotion.video.people import Highlight, Person
 
 
@@ -77,7 +77,7 @@ class VideoResult:
     @property
     def markers(self) -> tuple[Marker, ...]:
         """The moments that a person marked with a note, in order of time."""
-        from emotion.video.markers import read_markers
+        from emotion.video.edits.markers import read_markers
 
         return tuple(read_markers(self.folder))
 

@@ -13,7 +13,7 @@ from emotion.expressions import UNCERTAIN
 from emotion.results.photos import make_unique_names
 from emotion.results.tables import FEATURE_COLUMNS, SCORE_PREFIX
 from emotion.translation.messages import gettext as _
-from emotion.video.identities import IdentityEdits
+from emotion.video.edits.identities import IdentityEdits
 
 FACE_TABLE_COLUMNS: Final = (
     "frame",

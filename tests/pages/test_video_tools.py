@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from emotion.video.markers import Marker, read_markers, set_marker
+from emotion.video.edits.markers import Marker, read_markers, set_marker
 from emotion.video.time_range import TimeRange
 from tests.pages.test_video import Add, Open, Visit
 from tests.pages.video_making import write_video

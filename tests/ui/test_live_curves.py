@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from emotion.faces import Box, Face, FaceFeatures, FrameResult, HeadPose
-from emotion.ui.live.curves import MAX_LANES, make_lanes
+from emotion.ui.live.overlays.curves import MAX_LANES, make_lanes
 
 
 def make_result(smile: float | None, *, num_faces: int = 1, index: int = 0) -> FrameResult:

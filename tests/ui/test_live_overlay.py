@@ -11,7 +11,7 @@ import streamlit as st
 
 from emotion.faces import Box, Face, FrameResult, Scores
 from emotion.live.state import LiveFace, LiveState, RecordingState
-from emotion.ui.live import overlay
+from emotion.ui.live.overlays import overlay
 
 CONTROLLER: Any = SimpleNamespace(add_marker=lambda: None)
 

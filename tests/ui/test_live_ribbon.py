@@ -6,7 +6,7 @@ import pytest
 
 from emotion.expressions import UNCERTAIN, get_style
 from emotion.faces import Box, Face, FrameResult, Scores
-from emotion.ui.live.ribbon import describe_lanes, group_by_track, make_lanes, merge_samples
+from emotion.ui.live.overlays.ribbon import describe_lanes, group_by_track, make_lanes, merge_samples
 
 Results = list[tuple[float, FrameResult]]
 

@@ -13,7 +13,7 @@ from emotion.media.image_reader import encode_jpeg, read_image
 from emotion.translation.languages import ENGLISH, set_language_source
 from emotion.ui.video import frames as video_frames
 from emotion.ui.video import people, selection
-from emotion.ui.video import timeline as video_timeline
+from emotion.ui.video.charts import timeline as video_timeline
 
 
 def test_share_bar_has_full_width() -> None:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from emotion.expressions import FERPLUS_LABELS
 from emotion.formatting import format_clock, format_clock_tenths
 from emotion.results.tables import score_columns
+from emotion.video.edits.identities import IdentityEdits
 from emotion.video.frame_log import FrameLog
-from emotion.video.identities import IdentityEdits
 from emotion.video.tables import (
     FACE_COUNT_COLUMNS,
     FACE_TABLE_COLUMNS,

@@ -8,7 +8,7 @@ import keras
 from keras import layers
 
 from emotion.generation.upscaling.config import NETWORK_NAME, SCALE, SMALL_SIDE
-from emotion.training.keras_types import Tensor
+from emotion.training.keras_support.keras_types import Tensor
 
 OUTPUT: Final = "large_faces"
 _MAX_GRAY: Final = 255.0

@@ -15,10 +15,10 @@ from emotion.generation.upscaling.config import LARGE_SIDE, SCALE, UpscalerConfi
 from emotion.generation.upscaling.faces import LargeFaces
 from emotion.generation.upscaling.network import build_upscaler
 from emotion.model_store.store import ModelBundle
-from emotion.training.keras_files import load_keras_file
-from emotion.training.keras_types import Tensor
+from emotion.training.keras_support.keras_files import load_keras_file
+from emotion.training.keras_support.keras_types import Tensor
+from emotion.training.keras_support.optimizers import get_learning_rate, warmup_cosine
 from emotion.training.loop import Training, train_epochs
-from emotion.training.optimizers import get_learning_rate, warmup_cosine
 from emotion.training.runs.run_context import RunContext
 
 _WINDOW_SIDE: Final = 48  # pixels of the part of a large face that the classifier looks at

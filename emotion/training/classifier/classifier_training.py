@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from emotion.datasets.label_sets import TaskDataset
 from emotion.errors import DataError
 from emotion.recognition.classification import softmax
+from emotion.training.keras_support.optimizers import get_learning_rate
 from emotion.training.loop import EpochConfig, Training
-from emotion.training.optimizers import get_learning_rate
 from emotion.training.runs.prediction_recorder import PredictionRecorder
 
 _Config = TypeVar("_Config", bound=EpochConfig)

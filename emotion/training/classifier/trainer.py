@@ -31,9 +31,9 @@ from emotion.training.classifier.networks import multi_head
 from emotion.training.classifier.networks.initial_weights import load_initial_weights
 from emotion.training.classifier.networks.mobilenet import load_face_recognition_weights
 from emotion.training.classifier.validation import ValidationSet, held_out_mask
-from emotion.training.fused_batch_norm import with_fused_batch_norm
+from emotion.training.keras_support.fused_batch_norm import with_fused_batch_norm
+from emotion.training.keras_support.optimizers import NOT_DECAYED, warmup_cosine
 from emotion.training.loop import train_epochs
-from emotion.training.optimizers import NOT_DECAYED, warmup_cosine
 from emotion.training.parallel.group import WorkerGroup
 from emotion.training.parallel.layers import with_parallel_layers
 from emotion.training.runs.run_context import RunContext

@@ -14,7 +14,7 @@ from emotion.datasets.readers.detection_dataset import AnnotatedImage
 from emotion.recognition.detectors.onnx_detector import anchor_points
 from emotion.training.detector.config import DetectorConfig
 from emotion.training.detector.mosaic import TrainingImage, compose_mosaic
-from emotion.training.keras_types import Tensor
+from emotion.training.keras_support.keras_types import Tensor
 
 
 class DetectorBatches:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from emotion.recognition.detectors.onnx_detector import STRIDES
 from emotion.training.detector.batches import DetectionTargets
-from emotion.training.keras_types import Tensor
+from emotion.training.keras_support.keras_types import Tensor
 
 
 class DetectionLosses(NamedTuple):

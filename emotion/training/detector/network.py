@@ -8,7 +8,7 @@ from keras import layers
 
 from emotion.recognition.detectors.onnx_detector import STRIDES, VALUES_PER_CELL
 from emotion.training.detector.config import NETWORK_NAME
-from emotion.training.keras_types import Tensor
+from emotion.training.keras_support.keras_types import Tensor
 
 LANDMARK_PREFIX = "points"  # how the names of the layers begin that only the landmarks need
 

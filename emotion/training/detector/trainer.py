@@ -26,10 +26,10 @@ from emotion.training.detector.evaluation import rotate_sample
 from emotion.training.detector.losses import detection_losses
 from emotion.training.detector.metrics import average_precision, concat, landmark_errors, match_boxes
 from emotion.training.detector.network import LANDMARK_PREFIX, build_glance
-from emotion.training.fused_batch_norm import with_fused_batch_norm
-from emotion.training.keras_files import load_keras_file
+from emotion.training.keras_support.fused_batch_norm import with_fused_batch_norm
+from emotion.training.keras_support.keras_files import load_keras_file
+from emotion.training.keras_support.optimizers import NOT_DECAYED, get_learning_rate, warmup_cosine
 from emotion.training.loop import Training, train_epochs
-from emotion.training.optimizers import NOT_DECAYED, get_learning_rate, warmup_cosine
 from emotion.training.runs.folder import selection_score
 from emotion.training.runs.run_context import RunContext
 

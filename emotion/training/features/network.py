@@ -18,7 +18,7 @@ from emotion.recognition.features.outputs import (
 from emotion.training.classifier.networks.multi_head import standardize
 from emotion.training.features.config import NETWORK_NAME
 from emotion.training.features.values import ValueStatistics
-from emotion.training.keras_types import Tensor
+from emotion.training.keras_support.keras_types import Tensor
 
 # Expected errors of an untrained network, in sides of the crop, degrees and shares of a movement.
 _FIRST_POINT_ERROR, _FIRST_POSE_ERROR, _FIRST_MOVE_ERROR = 0.03, 6.0, 0.1

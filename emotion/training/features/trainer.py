@@ -28,9 +28,9 @@ from emotion.training.features.config import FeaturesConfig
 from emotion.training.features.metrics import movement_correlations, point_errors, pose_errors
 from emotion.training.features.network import build_features_network, fold_statistics
 from emotion.training.features.values import ValueStatistics
-from emotion.training.fused_batch_norm import with_fused_batch_norm
+from emotion.training.keras_support.fused_batch_norm import with_fused_batch_norm
+from emotion.training.keras_support.optimizers import NOT_DECAYED, get_learning_rate, warmup_cosine
 from emotion.training.loop import Training, train_epochs
-from emotion.training.optimizers import NOT_DECAYED, get_learning_rate, warmup_cosine
 from emotion.training.runs.folder import features_score
 from emotion.training.runs.run_context import RunContext
 

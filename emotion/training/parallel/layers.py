@@ -11,8 +11,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from emotion.errors import JobError
-from emotion.training.fused_batch_norm import FusedBatchNormalization
-from emotion.training.keras_types import Tensor
+from emotion.training.keras_support.fused_batch_norm import FusedBatchNormalization
+from emotion.training.keras_support.keras_types import Tensor
 from emotion.training.parallel.group import GroupEnded, WorkerGroup
 
 

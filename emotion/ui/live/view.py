@@ -11,9 +11,10 @@ from emotion.tracking.settings import StreamSettings
 from emotion.translation.messages import gettext as _
 from emotion.ui import features_switch, messages, session, streamlit_workarounds
 from emotion.ui.live import cards as live_cards
-from emotion.ui.live import controls, curves, game, layout, overlay, single_image
+from emotion.ui.live import controls, game, layout, single_image
 from emotion.ui.live import stream as live_stream
 from emotion.ui.live.controller import CAMERA_SIZES, LiveController, get_controller
+from emotion.ui.live.overlays import curves, overlay
 
 # Seconds between two updates of the cards: a person hardly sees their delay behind the image. Each update also costs
 # the browser some 25 ms, and a saliency map of each face takes several times as long as its card.

@@ -10,9 +10,9 @@ import streamlit as st
 from emotion.formatting import format_clock_tenths
 from emotion.translation.messages import gettext as _
 from emotion.ui import messages
-from emotion.ui.video import timeline
+from emotion.ui.video.charts import timeline
 from emotion.video.analysis import VideoAnalysis
-from emotion.video.markers import MAX_NOTE_LENGTH, Marker, remove_marker, set_marker
+from emotion.video.edits.markers import MAX_NOTE_LENGTH, Marker, remove_marker, set_marker
 
 state = st.session_state
 

@@ -14,7 +14,8 @@ from emotion.formatting import format_clock, format_clock_tenths, format_percent
 from emotion.translation.messages import gettext as _
 from emotion.translation.messages import ngettext
 from emotion.ui import components, messages
-from emotion.ui.video import frames, selection, timeline
+from emotion.ui.video import frames, selection
+from emotion.ui.video.charts import timeline
 from emotion.video.analysis import MIN_GROUP_FACES, VideoAnalysis
 from emotion.video.people import Person
 from emotion.video.tables import build_share_table

@@ -9,7 +9,7 @@ import streamlit as st
 from emotion.translation.messages import gettext as _
 from emotion.ui import components, messages, streamlit_workarounds
 from emotion.video.analysis import VideoAnalysis
-from emotion.video.markers import set_marker
+from emotion.video.edits.markers import set_marker
 
 _MAX_HEIGHT_PX: Final = 520
 _DEFAULT_FPS: Final = 25.0  # of a video that states none

@@ -12,10 +12,11 @@ from emotion.formatting import format_clock
 from emotion.results import serialization
 from emotion.translation.messages import gettext as _
 from emotion.ui import components, messages, streamlit_workarounds
-from emotion.ui.video import frames, markers, movements, player, redraw, scores, selection, timeline
+from emotion.ui.video import frames, markers, player, redraw, selection
 from emotion.ui.video import people as video_people
+from emotion.ui.video.charts import movements, scores, timeline
 from emotion.video.analysis import VideoAnalysis
-from emotion.video.markers import read_markers
+from emotion.video.edits.markers import read_markers
 from emotion.video.outputs import exports
 
 _MIN_RANGE_SECONDS: Final = 0.2  # the slider needs a range

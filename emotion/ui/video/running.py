@@ -7,7 +7,8 @@ import streamlit as st
 from emotion.jobs import job
 from emotion.translation.messages import gettext as _
 from emotion.ui import messages
-from emotion.ui.video import frames, selection, timeline
+from emotion.ui.video import frames, selection
+from emotion.ui.video.charts import timeline
 from emotion.video.analysis import VideoAnalysis
 
 

@@ -18,7 +18,7 @@ from emotion.results import serialization, tables
 from emotion.results.photos import make_unique_names
 from emotion.storage import write_atomic
 from emotion.video.analysis import VideoAnalysis
-from emotion.video.markers import read_markers
+from emotion.video.edits.markers import read_markers
 from emotion.video.outputs.animated_gif import make_gif
 from emotion.video.outputs.html_report import render_report
 from emotion.video.people import Person

@@ -16,7 +16,7 @@ from emotion.expressions import get_style, symbol_and_name
 from emotion.formatting import format_clock, format_clock_tenths, format_percent
 from emotion.results.photos import make_unique_names
 from emotion.video.analysis import VideoAnalysis
-from emotion.video.markers import read_markers
+from emotion.video.edits.markers import read_markers
 from emotion.video.people import Person
 from emotion.video.tables import build_share_table
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from emotion.storage import write_atomic
 from emotion.video.analysis import VideoAnalysis
-from emotion.video.markers import set_marker
+from emotion.video.edits.markers import set_marker
 from emotion.video.outputs.html_report import render_report
 from emotion.video.pipeline import FRAMES_FILE
 from emotion.video.rendering.thumbnails import THUMBNAILS_FOLDER

@@ -11,7 +11,7 @@ import numpy as np
 
 from emotion.errors import ModelError
 from emotion.training.classifier.networks.source_card import read_source_card
-from emotion.training.keras_files import load_keras_file
+from emotion.training.keras_support.keras_files import load_keras_file
 
 # A head that the other network lacks begins with the weights of one that has the same labels.
 _SUBSTITUTES: Final = {"expression": "ferplus"}

@@ -14,7 +14,7 @@ from keras import layers
 from numpy.typing import NDArray
 
 from emotion.errors import ModelError
-from emotion.training.keras_types import Tensor
+from emotion.training.keras_support.keras_types import Tensor
 
 _WIDTHS: Final = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)  # channels of the 13 blocks
 _STRIDE_2_BLOCKS: Final = frozenset({2, 4, 6, 12})

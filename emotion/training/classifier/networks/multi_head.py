@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import layers
 
 from emotion.training.classifier.networks.mobilenet import face_mobilenet
-from emotion.training.keras_types import Tensor
+from emotion.training.keras_support.keras_types import Tensor
 
 # Operations that run in parallel make the last bits of a result depend on their order. In sequence, each on all cores,
 # a training that is repeated or resumed gives the same weights, and takes no longer.

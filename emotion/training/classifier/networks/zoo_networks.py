@@ -13,7 +13,7 @@ from keras import layers
 from emotion.errors import ModelError
 from emotion.training.classifier.networks import multi_head
 from emotion.training.classifier.networks.zoo import get_architecture
-from emotion.training.keras_types import Tensor
+from emotion.training.keras_support.keras_types import Tensor
 
 
 def build_network(

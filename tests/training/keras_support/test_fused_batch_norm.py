@@ -16,7 +16,7 @@ def layers_of(dimensions: int = 4, **settings: Any) -> tuple[Any, Any]:
     """Keras' layer and the project's, for five channels, with the same numbers, none of them 0 or 1."""
     import keras
 
-    from emotion.training.fused_batch_norm import FusedBatchNormalization
+    from emotion.training.keras_support.fused_batch_norm import FusedBatchNormalization
 
     rng = np.random.default_rng(3)
     pair = keras.layers.BatchNormalization(**settings), FusedBatchNormalization(**settings)
@@ -71,7 +71,7 @@ def test_inputs_without_height_and_width_are_normalized() -> None:
 def test_the_weights_of_the_copy_load_into_the_plain_keras_network(tmp_path: Path) -> None:
     import keras
 
-    from emotion.training.fused_batch_norm import FusedBatchNormalization, with_fused_batch_norm
+    from emotion.training.keras_support.fused_batch_norm import FusedBatchNormalization, with_fused_batch_norm
 
     faces = keras.Input((8, 8, 1))
     x = keras.layers.Conv2D(4, 3, use_bias=False)(faces)

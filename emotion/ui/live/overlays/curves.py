@@ -12,7 +12,7 @@ from emotion.live.session import HISTORY_SECONDS
 from emotion.movements import measure_curves
 from emotion.translation.messages import gettext as _
 from emotion.ui import components
-from emotion.ui.live.ribbon import MAX_GAP_SECONDS, group_by_track
+from emotion.ui.live.overlays.ribbon import MAX_GAP_SECONDS, group_by_track
 
 MAX_LANES: Final = 3  # of the faces that came first; more would need as much room as the cards
 _WIDTH, _HEIGHT = 300.0, 100.0  # of the drawing in `static/curves.js`, which is stretched to its lane

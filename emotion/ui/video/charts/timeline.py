@@ -18,7 +18,7 @@ from emotion.ui import components
 from emotion.ui.video import frames
 from emotion.ui.video.selection import format_shares, state
 from emotion.video.analysis import VideoAnalysis
-from emotion.video.markers import Marker
+from emotion.video.edits.markers import Marker
 from emotion.video.people import Highlight, Person
 
 _MAX_LANES: Final = 40  # of the people that are seen longest; a video of a crowd has more

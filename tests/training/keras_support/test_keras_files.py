@@ -15,7 +15,7 @@ from emotion.errors import ModelError
 from emotion.jobs import limited_process
 from emotion.model_store.store import compute_sha256
 from emotion.recognition.trial_run import trust_network
-from emotion.training.keras_files import load_keras_file, try_keras_file
+from emotion.training.keras_support.keras_files import load_keras_file, try_keras_file
 
 pytestmark = pytest.mark.slow
 

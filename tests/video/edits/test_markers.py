@@ -11,8 +11,8 @@ import pytest
 
 from emotion.errors import EmotionError, JobError
 from emotion.storage import BYTE_ORDER_MARK
-from emotion.video import markers
-from emotion.video.markers import MAX_NOTE_LENGTH, Marker, read_markers, remove_marker, set_marker
+from emotion.video.edits import markers
+from emotion.video.edits.markers import MAX_NOTE_LENGTH, Marker, read_markers, remove_marker, set_marker
 from emotion.video.outputs import exports
 from emotion.video.result import VideoResult
 from tests.video.conftest import Analyze

@@ -29,7 +29,7 @@ def load_keras_file(path: Path) -> Any:
             answers are no finite numbers.
     """
     try:
-        problem = try_once("emotion.training.keras_files", path, compute_sha256(path))
+        problem = try_once("emotion.training.keras_support.keras_files", path, compute_sha256(path))
         network = None if problem else _load(path)
     except Exception as error:  # also of the file system: Keras promises no type for damaged bytes
         raise ModelError(_describe(path, describe_failure(error))) from error

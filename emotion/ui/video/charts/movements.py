@@ -13,7 +13,7 @@ from emotion.movements import CURVES
 from emotion.translation.messages import gettext as _
 from emotion.ui import components
 from emotion.video.analysis import VideoAnalysis
-from emotion.video.movement_curves import MIN_SMILE
+from emotion.video.curves.movements import MIN_SMILE
 from emotion.video.people import Person
 from emotion.video.tables import get_column
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion.errors import EmotionError, JobError
-from emotion.video.identities import MAX_NAME_LENGTH, IdentityEdits
+from emotion.video.edits.identities import MAX_NAME_LENGTH, IdentityEdits
 
 track_ids = st.integers(1, 8)
 

@@ -13,8 +13,8 @@ from emotion.live.state import LiveState
 from emotion.translation.messages import gettext as _
 from emotion.translation.messages import ngettext
 from emotion.ui import components
-from emotion.ui.live import ribbon
 from emotion.ui.live.controller import LiveController
+from emotion.ui.live.overlays import ribbon
 
 BARS_KEY: Final = "live_bars"  # of the switch in the session state
 TIMELINE_KEY: Final = "live_timeline"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from emotion.movements import CURVES
 from emotion.results.tables import MOVEMENT_PREFIX
-from emotion.video.curves import compute_means, make_steps
+from emotion.video.curves.means import compute_means, make_steps
 from emotion.video.tables import compute_segments, deduplicate_per_frame, get_column, split_into_bins
 
 SMILE: Final = "smile"

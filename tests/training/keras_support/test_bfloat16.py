@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import tensorflow as tf
 
-from emotion.training.bfloat16 import computed_in_bfloat16
+from emotion.training.keras_support.bfloat16 import computed_in_bfloat16
 
 pytestmark = pytest.mark.slow
 OPTION = "auto_mixed_precision_onednn_bfloat16"

@@ -13,7 +13,8 @@ from emotion.charts.video import TIME_SELECTION
 from emotion.formatting import format_clock
 from emotion.translation.messages import gettext as _
 from emotion.ui import components
-from emotion.ui.video import selection, timeline
+from emotion.ui.video import selection
+from emotion.ui.video.charts import timeline
 from emotion.video.analysis import VideoAnalysis
 from emotion.video.people import Person
 from emotion.video.tables import get_column

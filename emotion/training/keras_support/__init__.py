@@ -1,0 +1,1 @@
+"""Additions to Keras that all trainings share: files, types, layers, number format, learning rates."""

@@ -1,0 +1,1 @@
+"""The charts of the Videos page, all of them over time."""

@@ -1,0 +1,1 @@
+"""Curves of the faces of a video over time."""

@@ -1,0 +1,1 @@
+"""What a person changes in an analyzed video: names, merged and hidden faces, markers."""
