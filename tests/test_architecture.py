@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path
@@ -217,3 +218,32 @@ def test_only_fetching_and_machines_that_are_named_open_a_connection() -> None:
         "emotion.training.parallel.connecting",
         "emotion.training.parallel.group",
     }
+
+
+# ------------------------------------------------------------------ sizes
+
+MAX_MODULES, MAX_LINES, MAX_FUNCTION_LINES, MAX_ARGUMENTS = 15, 300, 50, 6
+MANY_ARGUMENTS = {"analyze_video", "_make_native_info"}  # options of the public API; the columns of a table
+
+
+def test_folders_hold_few_modules() -> None:
+    folders = Counter(path.parent for path in SOURCES if path.name != "__init__.py")
+    assert {folder: count for folder, count in folders.items() if count > MAX_MODULES} == {}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_modules_and_functions_are_short(module: str) -> None:
+    assert len(MODULES[module].read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+    for node in ast.walk(trees()[module]):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert count_code_lines(node) <= MAX_FUNCTION_LINES, node.name
+            names = [arg.arg for arg in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]]
+            given = [name for name in names if name not in ("self", "cls")]
+            assert len(given) <= MAX_ARGUMENTS or node.name in MANY_ARGUMENTS, node.name
+
+
+def count_code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """The lines of a function without its docstring."""
+    documented = function.body[0] if ast.get_docstring(function) else None
+    lines = (function.end_lineno or 0) - function.lineno + 1
+    return lines - (((documented.end_lineno or 0) - documented.lineno + 1) if documented else 0)

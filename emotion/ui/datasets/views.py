@@ -76,13 +76,16 @@ def show_counts(dataset_info: DatasetInfo, dataset: Dataset) -> None:
             file_name=f"{selection.get_file_stem(dataset_info)}-counts.png",
             key="counts_chart",
         )
-    if dataset.notes:
-        with st.expander(_("Skipped"), icon=":material/broken_image:"):
-            num_more = len(dataset.notes) - _MAX_NOTES
-            more = [_("and {count:,} more.").format(count=num_more)] if num_more > 0 else []
-            st.markdown(
-                "\n".join(f"- {messages.escape_markdown(note)}" for note in [*dataset.notes[:_MAX_NOTES], *more])
-            )
+    _show_notes(dataset)
+
+
+def _show_notes(dataset: Dataset) -> None:
+    if not dataset.notes:
+        return
+    with st.expander(_("Skipped"), icon=":material/broken_image:"):
+        num_more = len(dataset.notes) - _MAX_NOTES
+        more = [_("and {count:,} more.").format(count=num_more)] if num_more > 0 else []
+        st.markdown("\n".join(f"- {messages.escape_markdown(note)}" for note in [*dataset.notes[:_MAX_NOTES], *more]))
 
 
 def show_faces(dataset_info: DatasetInfo, dataset: Dataset) -> None:

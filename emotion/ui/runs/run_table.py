@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import altair as alt
 import pandas as pd
@@ -86,32 +86,37 @@ def choose_runs(runs: RunsByName) -> dict[str, RunSummary]:
         selection_default={"selection": {"rows": rows}},
         placeholder="",
         height=_ROW_PX * (1 + min(_MAX_VISIBLE_ROWS, max(1, len(visible)))) + _BORDER_PX,
-        column_config={
-            "in_use": st.column_config.TextColumn("", help=_("★: the model in use."), width=30),
-            "accuracy": st.column_config.ProgressColumn(
-                _("accuracy"),
-                format="%.1f%%",
-                min_value=0,
-                max_value=100,
-                width=96,
-                help=_("Accuracy on the validation faces, in the best epoch. Fewer labels are easier."),
-            ),
-            # Widths with which all columns fit into 1280 pixels, unless a name is long.
-            "run": _("run"),
-            "network": _("network"),
-            "data": st.column_config.TextColumn(_("data"), width=76),
-            "labels": st.column_config.TextColumn(_("labels"), width=168),
-            "best_epoch": st.column_config.NumberColumn(pgettext("narrow column", "best epoch"), width=74),
-            "epochs": st.column_config.TextColumn(_("epochs"), width=60),
-            "state": st.column_config.TextColumn(pgettext("narrow column", "state"), width=66),
-            "train_minutes": st.column_config.NumberColumn(_("minutes"), width=60),
-            "created": st.column_config.DateColumn(_("created"), width=84),
-            "tags": st.column_config.ListColumn(_("tags")),
-            "note": _("note"),
-        },
+        column_config=_make_columns(),
     )
     show_table_download(table, file_stem="runs", key="runs_table_save")
     return {name: run for name, run in runs.items() if str(run.folder) in selected} or _get_default_runs(runs)
+
+
+def _make_columns() -> dict[str, Any]:
+    """Return the titles and widths of the columns of the table of runs."""
+    return {
+        "in_use": st.column_config.TextColumn("", help=_("★: the model in use."), width=30),
+        "accuracy": st.column_config.ProgressColumn(
+            _("accuracy"),
+            format="%.1f%%",
+            min_value=0,
+            max_value=100,
+            width=96,
+            help=_("Accuracy on the validation faces, in the best epoch. Fewer labels are easier."),
+        ),
+        # Widths with which all columns fit into 1280 pixels, unless a name is long.
+        "run": _("run"),
+        "network": _("network"),
+        "data": st.column_config.TextColumn(_("data"), width=76),
+        "labels": st.column_config.TextColumn(_("labels"), width=168),
+        "best_epoch": st.column_config.NumberColumn(pgettext("narrow column", "best epoch"), width=74),
+        "epochs": st.column_config.TextColumn(_("epochs"), width=60),
+        "state": st.column_config.TextColumn(pgettext("narrow column", "state"), width=66),
+        "train_minutes": st.column_config.NumberColumn(_("minutes"), width=60),
+        "created": st.column_config.DateColumn(_("created"), width=84),
+        "tags": st.column_config.ListColumn(_("tags")),
+        "note": _("note"),
+    }
 
 
 def find_current_run(runs: RunsByName) -> str:

@@ -40,6 +40,11 @@ def choose_architecture() -> ArchitectureInfo:
         )
         if architecture.pretrained_note:
             st.caption(messages.escape_markdown(_(architecture.pretrained_note)))
+    _show_table(architectures)
+    return architecture
+
+
+def _show_table(architectures: dict[str, ArchitectureInfo]) -> None:
     with st.expander(_("All networks beside each other"), icon=":material/table_rows:"):
         st.dataframe(
             pd.DataFrame(
@@ -63,4 +68,3 @@ def choose_architecture() -> ArchitectureInfo:
                 "labels": _("labels"),
             },
         )
-    return architecture
