@@ -9,7 +9,7 @@ else
 endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: app test check all-tests fast-tests fuzz load-test startup-benchmark chaos-test public-test screenshots messages docs setup \
+.PHONY: app test check all-tests fast-tests coverage fuzz load-test startup-benchmark chaos-test public-test screenshots messages docs setup \
   lint style types lock audit sbom licenses platforms clean
 app: $(VENV)/.app
 	$(BIN)/python -m emotion app
@@ -33,6 +33,14 @@ all-tests: $(VENV)/.dev
 
 fast-tests: $(VENV)/.dev
 	$(PYTEST) -m "not slow"
+
+# Which lines the tests run, also in the processes that they start: a summary by module, and pages in out/coverage.
+coverage: $(VENV)/.dev
+	rm -rf out/coverage
+	$(BIN)/python -m coverage run -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage html --quiet --directory out/coverage/html
+	$(BIN)/python -m coverage report --skip-covered --skip-empty --sort=cover
 
 # 10,000 damaged images and 1,000 damaged videos through the decoders, and the memory of large videos: make fuzz SEED=2
 SEED ?= 1

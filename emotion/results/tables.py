@@ -16,33 +16,10 @@ from emotion.results.serialization import count_expressions, features_from_dict
 from emotion.storage import BYTE_ORDER_MARK, escape_formula
 from emotion.translation.messages import gettext as _
 
-FACE_COLUMNS: Final = (
-    "file",
-    "face_index",
-    "label",
-    "confidence",
-    "uncertainty_reason",
-    "detection_score",
-    "x1",
-    "y1",
-    "x2",
-    "y2",
-)
-
-STREAM_COLUMNS: Final = (
-    "timestamp",
-    "track_id",
-    "display_label",
-    "label",
-    "confidence",
-    "uncertainty_reason",
-    "detection_score",
-    "x1",
-    "y1",
-    "x2",
-    "y2",
-)
-
+# Of one prediction, in every table that has a row per face.
+PREDICTION_COLUMNS: Final = ("label", "confidence", "uncertainty_reason", "detection_score", "x1", "y1", "x2", "y2")
+FACE_COLUMNS: Final = ("file", "face_index", *PREDICTION_COLUMNS)
+STREAM_COLUMNS: Final = ("timestamp", "track_id", "display_label", *PREDICTION_COLUMNS)
 SCORE_PREFIX: Final = "score_"  # of the columns of probabilities
 MOVEMENT_PREFIX: Final = "movement_"
 # Certainty, pose in degrees, and movements from 0 to 1.

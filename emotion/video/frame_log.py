@@ -20,26 +20,12 @@ from emotion.expressions import UNCERTAIN
 from emotion.faces import Box, Face, Scores
 from emotion.formatting import format_name
 from emotion.results.serialization import features_from_dict
-from emotion.results.tables import FEATURE_COLUMNS, feature_values, score_columns
+from emotion.results.tables import FEATURE_COLUMNS, PREDICTION_COLUMNS, feature_values, score_columns
 from emotion.storage import open_file
 from emotion.video.pipeline import FRAMES_FILE
 
 # Of `FrameLog.to_dataframe`, before one column `score_<label>` per label.
-LOG_COLUMNS: Final = (
-    "frame",
-    "timestamp",
-    "duration",
-    "track_id",
-    "display_label",
-    "label",
-    "confidence",
-    "uncertainty_reason",
-    "detection_score",
-    "x1",
-    "y1",
-    "x2",
-    "y2",
-)
+LOG_COLUMNS: Final = ("frame", "timestamp", "duration", "track_id", "display_label", *PREDICTION_COLUMNS)
 _CHUNK_BYTES: Final = 4_000_000
 _MAX_LINE_BYTES: Final = 16_000_000
 _MAX_INT: Final = 2**31 - 1

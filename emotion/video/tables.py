@@ -11,25 +11,11 @@ from numpy.typing import NDArray
 
 from emotion.expressions import UNCERTAIN
 from emotion.results.photos import make_unique_names
-from emotion.results.tables import FEATURE_COLUMNS, SCORE_PREFIX
+from emotion.results.tables import FEATURE_COLUMNS, PREDICTION_COLUMNS, SCORE_PREFIX
 from emotion.translation.messages import gettext as _
 from emotion.video.edits.identities import IdentityEdits
 
-FACE_TABLE_COLUMNS: Final = (
-    "frame",
-    "timestamp",
-    "track_id",
-    "name",
-    "display_label",
-    "label",
-    "confidence",
-    "uncertainty_reason",
-    "detection_score",
-    "x1",
-    "y1",
-    "x2",
-    "y2",
-)
+FACE_TABLE_COLUMNS: Final = ("frame", "timestamp", "track_id", "name", "display_label", *PREDICTION_COLUMNS)
 SEGMENT_COLUMNS: Final = ("track_id", "name", "start", "end", "expression", "confidence")
 GROUP_SHARE_COLUMNS: Final = ("start", "end", "expression", "share", "num_faces")
 FACE_COUNT_COLUMNS: Final = ("start", "end", "expression", "mean_faces")
