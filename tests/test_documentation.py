@@ -165,7 +165,11 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=lambda page: page.name)
 def test_named_files_exist(page: Path) -> None:
-    names = re.findall(r"`((?:emotion|pages|tests|models|docs)/[\w/*.-]*)`", page.read_text(encoding="utf-8"))
+    text = page.read_text(encoding="utf-8")
+    names = re.findall(r"`((?:emotion|pages|tests|models|docs)/[\w/*.-]*)`", text)
+    names += [
+        name for command in re.findall(r"`[^`\n]*pytest ([^`\n]*)`", text) for name in command.split() if "/" in name
+    ]
     missing = [name for name in names if not name.startswith(NO_PATHS) and not any(ROOT.glob(name.rstrip("/")))]
     assert missing == []
 
