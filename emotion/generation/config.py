@@ -13,6 +13,7 @@ GAN_NETWORKS: Final = ("residual", "dcgan-upsampling")  # `networks.GAN_BUILDERS
 
 _FINAL_LR_FRACTION: Final = 0.05  # of the learning rate, in the last epoch
 _FINAL_PENALTY_FRACTION: Final = 0.1  # of the weight of the gradient penalty, in the last epoch
+_FINAL_GUIDANCE_FRACTION: Final = 0.05  # of the weight of the guidance loss, in the last epoch
 _EMA_GROWTH: Final = 0.05  # largest half-life of the averaged generator, in pictures seen before
 # The baseline is trained as in 2016: without the methods that were published after it.
 _DCGAN_OVERRIDES: Final[dict[str, Any]] = {
@@ -40,7 +41,8 @@ class GanConfig:
     # paired as in Huang et al. 2024), which penalizes dropped modes. False: the non-saturating loss of the first GANs.
     relativistic: bool = True
     learning_rate: float = 2e-4  # of Adam, for both networks
-    constant_fraction: float = 0.4  # share of the epochs before learning rate and gradient penalty decay by a cosine
+    # Share of the epochs before learning rate, gradient penalty and guidance decay by a cosine.
+    constant_fraction: float = 0.4
     adam_beta1: float = 0.0  # beta2 is 0.99
     # Images after which a weight counts half in the averaged generator, which draws every face that is shown (0: no
     # averaging). It grows with the images seen, so that the first, bad weights are soon forgotten (Karras et al. 2020).
@@ -51,8 +53,8 @@ class GanConfig:
     gradient_penalty_interval: int = 8
     diffaugment_strength: float = 1.0  # factor of translation and tone (Zhao et al. 2020, "DiffAugment"); 0: none
     # A frozen classifier adds a cross-entropy loss to the generator's. Only part of each batch: its gradients cost as
-    # much as the generator's own. A small weight: with a large one the generator learns what fools the classifier.
-    guidance_weight: float = 0.005
+    # much as the generator's own. The weight decays, since in the end a large one teaches what fools the classifier.
+    guidance_weight: float = 0.1
     guidance_batch_size: int = 4  # faces of each batch
     guidance_classifier: str = ""  # sha256 of the classifier that guides the training and extracts the features
     seed: int = 1
@@ -89,6 +91,10 @@ class GanConfig:
     def penalty_weight_at(self, epoch: int) -> float:
         """Return the weight of the gradient penalty in `epoch` (from 0): constant, then a cosine decay to a tenth."""
         return self.r1_gamma * self._decay_at(epoch, _FINAL_PENALTY_FRACTION)
+
+    def guidance_weight_at(self, epoch: int) -> float:
+        """Return the weight of the guidance loss in `epoch` (from 0): constant, then a cosine decay to a twentieth."""
+        return self.guidance_weight * self._decay_at(epoch, _FINAL_GUIDANCE_FRACTION)
 
     def ema_decay_at(self, num_images: int) -> float:
         """Return what a step leaves of the averaged weights, after `num_images` images with those of the step."""

@@ -22,14 +22,13 @@ _MAX_BRIGHTNESS: Final = 0.2  # added to faces of about -1 to 1
 _MAX_CONTRAST: Final = 0.25  # change of the factor
 _MAX_LOG_RATIO: Final = 60.0  # of two gradients; e to its power is far below the largest float32
 # A batch of `GanBatches` (real faces, labels, latents, augmentation factors of real and synthetic faces), and what is
-# scheduled: weight of the gradient penalty, decay of the averaged generator.
+# scheduled: weights of the gradient penalty and of the guidance loss, decay of the averaged generator.
 _STEP_SIGNATURE: Final = (
     tf.TensorSpec((None, FACE_SIZE, FACE_SIZE), "uint8"),
     tf.TensorSpec((None,), "int8"),
     tf.TensorSpec((None, LATENT_DIM), "float32"),
     tf.TensorSpec((2, None, 4), "float32"),
-    tf.TensorSpec((), "float32"),
-    tf.TensorSpec((), "float32"),
+    *3 * (tf.TensorSpec((), "float32"),),
 )
 
 
@@ -66,15 +65,15 @@ def make_train_step(
         config: Hyperparameters.
 
     Returns:
-        A function of a batch of `GanBatches`, of the weight of the gradient penalty, of the decay of the averaged
-        generator and of a bool, whether the step has a gradient penalty, that returns the losses (4,): generator,
-        discriminator, gradient penalty, guidance.
+        A function of a batch of `GanBatches`, of the weights of the gradient penalty and of the guidance loss, of the
+        decay of the averaged generator and of a bool, whether the step has a gradient penalty, that returns the losses
+        (4,): generator, discriminator, gradient penalty, guidance.
     """
     generator, discriminator = networks
     num_classes = generator.inputs[1].shape[-1]
 
     def train_step(inputs: tuple[Tensor, ...], has_penalty: bool) -> Tensor:
-        images, labels, latents, factors, penalty_weight, ema_decay = inputs
+        images, labels, latents, factors, penalty_weight, guidance_weight, ema_decay = inputs
         one_hot = tf.one_hot(tf.cast(labels, tf.int32), num_classes)
         factors = factors * config.diffaugment_strength
         real = diff_augment(tf.cast(images, tf.float32)[..., None] / 127.5 - 1, factors[0])
@@ -88,7 +87,7 @@ def make_train_step(
         if guidance_classifier is not None:
             size = config.guidance_batch_size
             guidance_loss, gradients = _guide(guidance_classifier, fake[:size], one_hot[:size])
-            fake_gradients += config.guidance_weight * tf.concat([gradients, tf.zeros_like(fake[size:])], 0)
+            fake_gradients += guidance_weight * tf.concat([gradients, tf.zeros_like(fake[size:])], 0)
         g_gradients: Any = tape.gradient(fake, generator.trainable_variables, output_gradients=fake_gradients)
         for network, optimizer, gradients in zip(networks, optimizers, (g_gradients, d_gradients), strict=True):
             optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))

@@ -128,7 +128,7 @@ class GanTraining(Training[GanConfig]):
         self.network = self.export_network = keras.models.clone_model(self.networks.generator)
         self.network.set_weights(self.networks.generator.get_weights())
         self.optimizers = [_make_optimizer(network, config) for network in self.networks]
-        self._epoch, self._penalty_weight = 0, 0.0
+        self._epoch, self._loss_weights = 0, (0.0, 0.0)
         classifier = (
             load_guidance_classifier(guidance_classifier, train_data.label_names) if config.guidance_weight else None
         )
@@ -150,8 +150,9 @@ class GanTraining(Training[GanConfig]):
         return [*networks, *optimizers]
 
     def start_epoch(self, epoch: int) -> GanBatches:
-        """Set the learning rate and the weight of the gradient penalty and return the batches."""
-        self._epoch, self._penalty_weight = epoch, self.config.penalty_weight_at(epoch)
+        """Set the learning rate and the weights of gradient penalty and guidance, and return the batches."""
+        self._epoch = epoch
+        self._loss_weights = self.config.penalty_weight_at(epoch), self.config.guidance_weight_at(epoch)
         for optimizer in self.optimizers:
             optimizer.learning_rate = self.config.learning_rate_at(epoch)
         return GanBatches(self.train_data.images, self.train_data.labels, self.config, epoch)
@@ -161,7 +162,7 @@ class GanTraining(Training[GanConfig]):
         config = self.config
         is_penalty_step = index % config.gradient_penalty_interval == 0
         num_images = config.batch_size * (self._epoch * (config.epoch_images // config.batch_size) + index + 1)
-        scheduled = np.float32(self._penalty_weight), np.float32(config.ema_decay_at(num_images))
+        scheduled = map(np.float32, (*self._loss_weights, config.ema_decay_at(num_images)))
         has_penalty = config.r1_gamma > 0 and is_penalty_step
         losses = np.asarray(self._train_step(*batch, *scheduled, has_penalty)).tolist()
         log: dict[str, float] = dict(zip(_LOSS_NAMES, losses, strict=True))
@@ -170,10 +171,11 @@ class GanTraining(Training[GanConfig]):
         return log
 
     def scheduled_values(self, epoch: int) -> dict[str, float]:
-        """Return the learning rate and the weight of the gradient penalty of an epoch."""
+        """Return the learning rate and the weights of gradient penalty and guidance of an epoch."""
         return {
             "learning_rate": self.config.learning_rate_at(epoch),
             "penalty_weight": self.config.penalty_weight_at(epoch),
+            "guidance_weight": self.config.guidance_weight_at(epoch),
         }
 
     def validate(self) -> dict[str, float]:

@@ -76,7 +76,7 @@ def test_a_finished_run_is_a_generator(run: Path, guidance_classifier: ModelBund
     assert bundle.card_fields["guidance_classifier"] == {
         "name": "guidance",
         "sha256": guidance_classifier.sha256,
-        "weight": 0.005,
+        "weight": 0.1,
     }
     assert bundle.card_fields["best_epoch"] == int(best["epoch"])
     assert bundle.card_fields["metrics"]["validation"]["frechet"] == float(best["frechet"])
@@ -135,7 +135,7 @@ def test_a_finished_training_does_not_continue(run: Path, train: Callable[..., i
 
 
 @pytest.mark.parametrize(
-    "changes", [["--epochs", "4"], ["--epochs", "3", "--seed", "2"], ["--epochs", "3", "--guidance-weight", "0.1"]]
+    "changes", [["--epochs", "4"], ["--epochs", "3", "--seed", "2"], ["--epochs", "3", "--guidance-weight", "0.2"]]
 )
 def test_other_settings_need_another_folder(
     run: Path, train: Callable[..., int], capsys: pytest.CaptureFixture[str], changes: list[str]

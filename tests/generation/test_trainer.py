@@ -200,6 +200,7 @@ def test_the_history_has_every_metric_of_every_epoch(
         "seconds",
         "learning_rate",
         "penalty_weight",
+        "guidance_weight",
         "g_loss",
         "d_loss",
         "gradient_penalty",
@@ -216,7 +217,7 @@ def test_the_history_has_every_metric_of_every_epoch(
         )
 
 
-def test_learning_rate_and_gradient_penalty_are_constant_and_then_decay(trainer: ModuleType) -> None:
+def test_learning_rate_gradient_penalty_and_guidance_are_constant_and_then_decay(trainer: ModuleType) -> None:
     config = make_config(trainer, epochs=100, constant_fraction=0.4)
     rates = [config.learning_rate_at(epoch) for epoch in range(100)]
     assert rates[:41] == [2e-4] * 41
@@ -227,6 +228,10 @@ def test_learning_rate_and_gradient_penalty_are_constant_and_then_decay(trainer:
     assert penalties[:41] == [0.3] * 41
     assert all(a > b for a, b in pairwise(penalties[40:]))
     assert 0.03 < penalties[-1] < 0.031
+    weights = [config.guidance_weight_at(epoch) for epoch in range(100)]
+    assert weights[:41] == [0.1] * 41
+    assert all(a > b for a, b in pairwise(weights[40:]))
+    assert 0.005 < weights[-1] < 0.006
     assert {make_gan_config("dcgan-upsampling", epochs=30).learning_rate_at(e) for e in range(30)} == {2e-4}
 
 
@@ -470,9 +475,9 @@ def test_guidance_trains_the_generator_and_leaves_the_classifier_unchanged(
     training.networks.discriminator.set_weights(
         [np.zeros_like(w) for w in training.networks.discriminator.get_weights()]
     )
+    batches = training.start_epoch(0)
     for optimizer in training.optimizers[1:]:
         optimizer.learning_rate = 0.0
-    batches = trainer.GanBatches(training.train_data.images, training.train_data.labels, config, 0)
     faces = tf.constant(make_data().images[:4, ..., None], tf.float32)
     before = np.array(train_step_module.load_guidance_classifier(guidance_classifier, make_data().label_names)(faces))
     losses = [training.train_step(batches[i % len(batches)], i)["guidance_loss"] for i in range(60)]

@@ -65,7 +65,7 @@ class TrainOptions:
 @click.option(
     "--guidance-weight",
     type=float,
-    help="Its weight in the loss; 0: it only selects the epoch (default: 0.005, dcgan-upsampling 0).",
+    help="Its weight in the loss; 0: it only selects the epoch (default: 0.1, dcgan-upsampling 0).",
 )
 @click.option("--learning-rate", type=float, default=2e-4)
 @click.option("--seed", type=int, default=1)
