@@ -85,9 +85,9 @@ def _get_semaphore() -> FairSemaphore:
 
 
 def _count_slots(content: bytes) -> int:
-    """Return the slots of a photo: its megapixels, but so many that there are not more photos than processors."""
-    megapixels = math.ceil(count_pixels(content) / 1e6)
-    return max(megapixels, math.ceil(MAX_MEGAPIXELS / (os.cpu_count() or 1)))
+    """Return the slots of a photo: its megapixels, but so many that one processor is left for the pages."""
+    num_processors = max(2, os.cpu_count() or 1)
+    return max(math.ceil(count_pixels(content) / 1e6), MAX_MEGAPIXELS // num_processors + 1)
 
 
 @st.cache_data(max_entries=200, show_spinner=False, scope="session")

@@ -51,6 +51,28 @@ def test_few_megapixels_are_decoded_at_a_time_and_the_others_wait(monkeypatch: p
     assert most[0] <= MAX_MEGAPIXELS
 
 
+@pytest.mark.parametrize(("num_processors", "expected"), [(1, 1), (2, 1), (4, 3)])
+def test_photos_leave_a_processor_for_the_pages(
+    num_processors: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: num_processors)
+    inside, waiting, leave = set[int](), set[int](), threading.Event()
+
+    def analyze(index: int) -> None:
+        with photo_cache.take_turn([make_photo(1)], lambda num_ahead: waiting.add(index)):
+            inside.add(index)
+            leave.wait(TIMEOUT)
+
+    threads = [threading.Thread(target=analyze, args=(index,), daemon=True) for index in range(expected + 1)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(inside) + len(waiting) > expected)
+    assert len(inside) == expected
+    leave.set()
+    for thread in threads:
+        thread.join(TIMEOUT)
+
+
 def test_everything_is_released_after_an_error() -> None:
     for _ in range(3):
         with (
