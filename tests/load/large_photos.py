@@ -6,9 +6,10 @@ import json
 import shutil
 import statistics
 import sys
+import tempfile
 import time
-from itertools import count
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -62,17 +63,13 @@ def visit_home(browser: Browser, url: str) -> Visit:
     return visit
 
 
-def upload_photos(browser: Browser, url: str, photos: list[bytes]) -> Page:
-    """Upload photos, and return their page as soon as one of them is analyzed."""
+def upload_photos(browser: Browser, url: str, folder: Path) -> Page:
+    """Upload the photos of a folder, and return their page as soon as one of them is analyzed."""
     page = browser.new_page()
     page.set_default_timeout(TIMEOUT_MS)
     page.goto(f"{url}/photo")
     page.get_by_role("heading", level=1).wait_for()
-    files: list[Any] = [
-        {"name": f"{number}.jpg", "mimeType": "image/jpeg", "buffer": photo}
-        for number, photo in zip(count(1), photos, strict=False)
-    ]
-    page.locator("input[type=file]").first.set_input_files(files)
+    page.locator("input[type=file]").first.set_input_files(sorted(folder.iterdir()))
     page.get_by_text("Analyzing photo").first.wait_for()
     return page
 
@@ -84,10 +81,13 @@ def measure(browser: Browser, url: str) -> dict[str, list[Visit]]:
     page.locator("video").wait_for(timeout=TIMEOUT_MS)  # its rendering is not what is measured
     page.close()
     visits = {"alone": [visit_home(browser, url) for _ in range(NUM_QUIET_VISITS)], "beside": list[Visit]()}
-    photos = upload_photos(browser, url, make_large_photos(NUM_PHOTOS))
-    while photos.get_by_text("Analyzing photo").count():
-        visits["beside"].append(visit_home(browser, url))
-        time.sleep(REST_SECONDS)
+    with tempfile.TemporaryDirectory() as folder:
+        for number, photo in enumerate(make_large_photos(NUM_PHOTOS)):
+            (Path(folder) / f"{number}.jpg").write_bytes(photo)
+        photos = upload_photos(browser, url, Path(folder))
+        while photos.get_by_text("Analyzing photo").count():
+            visits["beside"].append(visit_home(browser, url))
+            time.sleep(REST_SECONDS)
     return visits
 
 

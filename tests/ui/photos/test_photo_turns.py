@@ -73,13 +73,16 @@ def test_photos_leave_a_processor_for_the_pages(
         thread.join(TIMEOUT)
 
 
-def test_everything_is_released_after_an_error() -> None:
+def test_everything_is_released_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    returned = list[bool]()
+    monkeypatch.setattr(photo_cache, "return_free_memory", lambda: returned.append(True))
     for _ in range(3):
         with (
             pytest.raises(ZeroDivisionError),
             photo_cache.take_turn([b"no image"], lambda num_ahead: pytest.fail("nothing else is read")),
         ):
             1 / 0  # noqa: B018
+    assert len(returned) == 3, "the memory of the photos, too"
     with photo_cache.take_turn([b"x", b"y"], lambda num_ahead: pytest.fail("nothing else is read")):
         pass
 
