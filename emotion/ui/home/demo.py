@@ -53,23 +53,28 @@ class DemoClip:
         try:
             folder = create_temporary_folder("clip")
             try:
-                path = folder / "demo.mp4"
-                _run_to_end([sys.executable, "-m", _RENDERER, *self._arguments, str(path)])
-                self.content = path.read_bytes()
+                self.content = self._run_renderer(folder)
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
         except (EmotionError, OSError, subprocess.CalledProcessError) as error:
             log.warning("The demo clip cannot be rendered (%s); Home shows the sample photo", error)
 
+    def _run_renderer(self, folder: Path) -> bytes:
+        """Return the clip that a process renders in a folder; what it prints goes to the log of the server."""
+        path = folder / "demo.mp4"
+        command = [sys.executable, "-m", _RENDERER, *self._arguments, str(path)]
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, env=get_child_environment()) as process:
 
-def _run_to_end(command: list[str]) -> None:
-    """Run a process, which ends with this one; what it prints goes to the log of the server."""
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, env=get_child_environment()) as process:
-        atexit.register(process.terminate)
-        code = process.wait()
-        atexit.unregister(process.terminate)
-    if code:
-        raise subprocess.CalledProcessError(code, command)
+            def end_with_server() -> None:
+                process.terminate()
+                shutil.rmtree(folder, ignore_errors=True)
+
+            atexit.register(end_with_server)
+            code = process.wait()
+            atexit.unregister(end_with_server)
+        if code:
+            raise subprocess.CalledProcessError(code, command)
+        return path.read_bytes()
 
 
 def get_demo_clip() -> DemoClip:
