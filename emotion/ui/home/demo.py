@@ -26,7 +26,7 @@ _RENDERER: Final = "emotion.ui.home.render_clip"
 _SAMPLE_ALT_TEXT: Final = gettext_noop("An astronaut in front of a space shuttle")
 
 state = st.session_state
-log = logging.getLogger(__name__)
+_log: Final = logging.getLogger(__name__)
 
 
 class DemoClip:
@@ -57,7 +57,7 @@ class DemoClip:
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
         except (EmotionError, OSError, subprocess.CalledProcessError) as error:
-            log.warning("The demo clip cannot be rendered (%s); Home shows the sample photo", error)
+            _log.warning("The demo clip cannot be rendered (%s); Home shows the sample photo", error)
 
     def _run_renderer(self, folder: Path) -> bytes:
         """Return the clip that a process renders in a folder; what it prints goes to the log of the server."""
