@@ -9,7 +9,8 @@ else
 endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: app test check all-tests fast-tests coverage fuzz load-test startup-benchmark chaos-test public-test screenshots messages docs setup \
+.PHONY: app test check all-tests fast-tests coverage fuzz load-test large-photo-test startup-benchmark chaos-test public-test screenshots \
+  messages docs setup \
   lint style types lock audit sbom licenses platforms clean
 app: $(VENV)/.app
 	$(BIN)/python -m emotion app
@@ -53,6 +54,10 @@ fuzz: $(VENV)/.dev
 MINUTES ?= 10
 load-test: $(VENV)/.dev
 	$(BIN)/python -m tests.load --minutes $(MINUTES)
+
+# Seconds to Home while thirty photos of 40 megapixels are analyzed; run it on an idle machine.
+large-photo-test: $(VENV)/.dev
+	$(BIN)/python -m tests.load.large_photos
 
 # A hundred kills of trainings, video analyses and data set builds, full disks (root only), races: make chaos-test SEED=2
 chaos-test: $(VENV)/.dev

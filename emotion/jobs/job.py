@@ -269,17 +269,20 @@ def _remove_leftovers(folder: Path) -> None:
     remove_partial_files(folder)
 
 
-def _spawn_process(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
-    # The package must be importable from any working folder.
+def get_child_environment() -> dict[str, str]:
+    """Return the environment of a child process that runs a module of the package, from any working folder."""
     python_path = os.pathsep.join(filter(None, (str(PROJECT_ROOT), os.environ.get("PYTHONPATH"))))
-    variables = {JOB_ENV_VAR: str(folder), "PYTHONPATH": python_path, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
+    return os.environ | {"PYTHONPATH": python_path, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
+
+
+def _spawn_process(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
     with open(folder / LOG_FILE, "ab") as log:
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=os.environ | variables,
+            env=get_child_environment() | {JOB_ENV_VAR: str(folder)},
             start_new_session=sys.platform != "win32",
             creationflags=subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0,
         )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
-import tempfile
+import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Final
@@ -11,29 +14,31 @@ from typing import Final
 import streamlit as st
 
 from emotion.errors import EmotionError
-from emotion.recognition.analyzer import Analyzer
+from emotion.jobs.job import get_child_environment
+from emotion.jobs.temporary_folder import create_temporary_folder
 from emotion.translation.messages import gettext as _
 from emotion.translation.messages import gettext_noop
 from emotion.ui import messages, session
 from emotion.ui.photos import annotated_photo, photo_cache
 
 _POLL_SECONDS: Final = 1.0
+_RENDERER: Final = "emotion.ui.home.render_clip"
 _SAMPLE_ALT_TEXT: Final = gettext_noop("An astronaut in front of a space shuttle")
 
 state = st.session_state
-log = logging.getLogger(__name__)
+_log: Final = logging.getLogger(__name__)
 
 
 class DemoClip:
-    """A clip that is rendered in a thread, once for all visitors.
+    """A clip that is rendered once for all visitors, in a process whose memory is free afterwards.
 
     Attributes:
         content: The MP4; None while it is rendered, or where that failed.
     """
 
-    def __init__(self, analyzer: Analyzer) -> None:
+    def __init__(self, detector: str, classifier: Path) -> None:
         self.content: bytes | None = None
-        self._analyzer = analyzer
+        self._arguments = (detector, str(classifier.resolve()))
         self._lock, self._is_started = threading.Lock(), False
 
     def start(self) -> None:
@@ -45,33 +50,48 @@ class DemoClip:
                 threading.Thread(target=self._render, name="demo clip", daemon=True).start()
 
     def _render(self) -> None:
-        # These imports take a second, which the first page does not need.
-        from emotion.ui.live.demo_camera import get_demo_camera
-        from emotion.video.rendering.demo_clip import render_demo_clip
-
         try:
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / "demo.mp4"
-                render_demo_clip(path, get_demo_camera(self._analyzer.classifier), self._analyzer)
-                self.content = path.read_bytes()
-        except (EmotionError, OSError):
-            log.exception("The demo clip cannot be rendered; Home shows the sample photo")
+            folder = create_temporary_folder("clip")
+            try:
+                self.content = self._run_renderer(folder)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+        except (EmotionError, OSError, subprocess.CalledProcessError) as error:
+            _log.warning("The demo clip cannot be rendered (%s); Home shows the sample photo", error)
+
+    def _run_renderer(self, folder: Path) -> bytes:
+        """Return the clip that a process renders in a folder; what it prints goes to the log of the server."""
+        path = folder / "demo.mp4"
+        command = [sys.executable, "-m", _RENDERER, *self._arguments, str(path)]
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, env=get_child_environment()) as process:
+
+            def end_with_server() -> None:
+                process.terminate()
+                shutil.rmtree(folder, ignore_errors=True)
+
+            atexit.register(end_with_server)
+            code = process.wait()
+            atexit.unregister(end_with_server)
+        if code:
+            raise subprocess.CalledProcessError(code, command)
+        return path.read_bytes()
 
 
 def get_demo_clip() -> DemoClip:
     """Return the clip for the detector and the classifier in use."""
-    return _get_clip(session.get_settings().detector, session.get_bundle().sha256)
+    bundle = session.get_bundle()
+    return _get_clip(session.get_settings().detector, bundle.sha256, bundle.folder)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _get_clip(detector: str, classifier_sha256: str) -> DemoClip:
-    return DemoClip(session.get_analyzer())
+def _get_clip(detector: str, classifier_sha256: str, _folder: Path) -> DemoClip:
+    return DemoClip(detector, _folder)
 
 
 @st.fragment(run_every=_POLL_SECONDS)
 def wait_for_demo_clip() -> None:
     """Start to render the clip once the page is drawn, and draw the page again when it is there."""
-    if state.pop("home_is_drawing", False):  # the page must not wait for the thread's imports
+    if state.pop("home_is_drawing", False):  # the process would delay the page
         return
     clip = get_demo_clip()
     clip.start()

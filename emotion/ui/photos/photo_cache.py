@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from streamlit.delta_generator import DeltaGenerator
 from emotion.demo.sample_image import SAMPLE_IMAGE
 from emotion.faces import Box
 from emotion.jobs.fair_semaphore import FairSemaphore
+from emotion.jobs.memory import return_free_memory
 from emotion.media.image_array import ImageArray
 from emotion.media.image_reader import count_pixels
 from emotion.recognition.analyzer import Analyzer
@@ -68,14 +69,21 @@ def analyze_photo(content: bytes, name: str, *, with_features: bool = False) -> 
     return analysis
 
 
-def take_turn(contents: Iterable[bytes], on_wait: Callable[[int], None]) -> AbstractContextManager[None]:
+@contextmanager
+def take_turn(contents: Iterable[bytes], on_wait: Callable[[int], None]) -> Iterator[None]:
     """Wait until photos may be decoded one after the other, and hold their share of `MAX_MEGAPIXELS` inside `with`.
+
+    Their memory is returned to the system at the end.
 
     Args:
         contents: The bytes of the files.
         on_wait: Called repeatedly while waiting, with the number of threads ahead.
     """
-    return _get_semaphore().acquire(on_wait, max(map(_count_slots, contents), default=MAX_MEGAPIXELS))
+    with _get_semaphore().acquire(on_wait, max(map(_count_slots, contents), default=MAX_MEGAPIXELS)):
+        try:
+            yield
+        finally:
+            return_free_memory()
 
 
 @st.cache_resource(show_spinner=False)
@@ -85,9 +93,9 @@ def _get_semaphore() -> FairSemaphore:
 
 
 def _count_slots(content: bytes) -> int:
-    """Return the slots of a photo: its megapixels, but so many that there are not more photos than processors."""
-    megapixels = math.ceil(count_pixels(content) / 1e6)
-    return max(megapixels, math.ceil(MAX_MEGAPIXELS / (os.cpu_count() or 1)))
+    """Return the slots of a photo: its megapixels, but so many that one processor is left for the pages."""
+    num_processors = max(2, os.cpu_count() or 1)
+    return max(math.ceil(count_pixels(content) / 1e6), MAX_MEGAPIXELS // num_processors + 1)
 
 
 @st.cache_data(max_entries=200, show_spinner=False, scope="session")

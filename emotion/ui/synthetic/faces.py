@@ -18,22 +18,19 @@ from emotion.datasets.readers.loaders import load_dataset
 from emotion.demo import synthetic_scene
 from emotion.expressions import get_style, symbol_and_name
 from emotion.faces import Scores
-from emotion.generation import filtering, images, metrics
+from emotion.generation import images, metrics, people
+from emotion.generation.people import PEOPLE_TRUNCATION, SyntheticPeople
 from emotion.generation.sampler import MAX_SEED, FaceImages, FaceStrip, Sampler, parse_seed
 from emotion.media.image_reader import encode_png
-from emotion.model_store import store
 from emotion.model_store.card import CARD_FILE
 from emotion.model_store.store import ModelBundle, ModelListing
 from emotion.recognition.classification import ExpressionClassifier
-from emotion.training import manager
 from emotion.translation.messages import gettext as _
 from emotion.translation.messages import gettext_noop, pgettext
 from emotion.ui import components, session
 from emotion.ui.language import translate_spinner
 
 _NUM_NEAREST: Final = 4
-_MORPH_STEPS: Final = 8
-_TRUNCATION: Final = 0.8  # of automatically drawn people: a little more alike, and rarely odd
 _GROUP_LABELS: Final = (
     "happy",
     "surprise",
@@ -56,13 +53,12 @@ class RealFaces(NamedTuple):
 
 @st.cache_data(max_entries=4, show_spinner=False)
 def _list_generators(fingerprint: tuple[tuple[str, int], ...]) -> ModelListing:
-    return store.list_models("generator", *store.get_model_folders(), manager.RUNS_FOLDER)
+    return people.list_generators()
 
 
 def list_generators() -> ModelListing:
     """List the usable generators, shipped and trained ones, and a message for each other one."""
-    folders = (*store.get_model_folders(), manager.RUNS_FOLDER)
-    cards = [card for folder in folders for card in folder.glob(f"*/{CARD_FILE}")]
+    cards = [card for folder in people.get_generator_folders() for card in folder.glob(f"*/{CARD_FILE}")]
     return _list_generators(tuple(sorted((str(path), path.stat().st_mtime_ns) for path in cards)))
 
 
@@ -132,17 +128,6 @@ def make_scores_table(faces: FaceImages, positions: Sequence[float]) -> pd.DataF
 # ------------------------------------------------------------------ people for the other pages
 
 
-class SyntheticPeople(NamedTuple):
-    """A generator and the seeds of its best people."""
-
-    sampler: Sampler
-    seeds: tuple[int, ...]
-
-    def draw_morphs(self, num_people: int) -> list[FaceImages]:
-        """Generate the first people through all expressions, each uint8 (n, size, size)."""
-        return [morph(self.sampler, seed, _MORPH_STEPS, _TRUNCATION).faces for seed in self.seeds[:num_people]]
-
-
 def get_synthetic_people(classifier: ExpressionClassifier) -> SyntheticPeople | None:
     """Return synthetic people of the first generator, chosen by `classifier`; None where there is no generator."""
     generators = list_generators().models
@@ -158,15 +143,15 @@ def get_synthetic_people(classifier: ExpressionClassifier) -> SyntheticPeople | 
 def _find_best_seeds(
     generator_sha256: str, classifier_sha256: str, _sampler: Sampler, _classifier: ExpressionClassifier
 ) -> tuple[int, ...]:
-    return filtering.best_seeds(_sampler, _classifier, len(_GROUP_LABELS), truncation=_TRUNCATION)
+    return people.choose_seeds(_sampler, _classifier)
 
 
-def make_group_photo(people: SyntheticPeople) -> tuple[str, bytes]:
+def make_group_photo(synthetic_people: SyntheticPeople) -> tuple[str, bytes]:
     """Return name and content of a group photo of synthetic people with different expressions."""
-    labels = [label for label in _GROUP_LABELS if label in people.sampler.labels]
+    labels = [label for label in _GROUP_LABELS if label in synthetic_people.sampler.labels]
     faces = [
-        generate_faces(people.sampler, (seed,), label, _TRUNCATION)[0]
-        for seed, label in zip(people.seeds, labels, strict=False)
+        generate_faces(synthetic_people.sampler, (seed,), label, PEOPLE_TRUNCATION)[0]
+        for seed, label in zip(synthetic_people.seeds, labels, strict=False)
     ]
     return "synthetic-people.png", encode_png(synthetic_scene.group_photo(faces))
 

@@ -51,13 +51,38 @@ def test_few_megapixels_are_decoded_at_a_time_and_the_others_wait(monkeypatch: p
     assert most[0] <= MAX_MEGAPIXELS
 
 
-def test_everything_is_released_after_an_error() -> None:
+@pytest.mark.parametrize(("num_processors", "expected"), [(1, 1), (2, 1), (4, 3)])
+def test_photos_leave_a_processor_for_the_pages(
+    num_processors: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: num_processors)
+    inside, waiting, leave = set[int](), set[int](), threading.Event()
+
+    def analyze(index: int) -> None:
+        with photo_cache.take_turn([make_photo(1)], lambda num_ahead: waiting.add(index)):
+            inside.add(index)
+            leave.wait(TIMEOUT)
+
+    threads = [threading.Thread(target=analyze, args=(index,), daemon=True) for index in range(expected + 1)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(inside) + len(waiting) > expected)
+    assert len(inside) == expected
+    leave.set()
+    for thread in threads:
+        thread.join(TIMEOUT)
+
+
+def test_everything_is_released_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    returned = list[bool]()
+    monkeypatch.setattr(photo_cache, "return_free_memory", lambda: returned.append(True))
     for _ in range(3):
         with (
             pytest.raises(ZeroDivisionError),
             photo_cache.take_turn([b"no image"], lambda num_ahead: pytest.fail("nothing else is read")),
         ):
             1 / 0  # noqa: B018
+    assert len(returned) == 3, "the memory of the photos, too"
     with photo_cache.take_turn([b"x", b"y"], lambda num_ahead: pytest.fail("nothing else is read")):
         pass
 
