@@ -67,3 +67,9 @@ ENV_DEFAULTS: Final = {
 
 for _name, _value in ENV_DEFAULTS.items():
     os.environ.setdefault(_name, _value)
+
+
+def get_child_environment() -> dict[str, str]:
+    """Return the environment of a child process that runs a module of the package, from any working folder."""
+    python_path = os.pathsep.join(filter(None, (str(PROJECT_ROOT), os.environ.get("PYTHONPATH"))))
+    return os.environ | {"PYTHONPATH": python_path, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}

@@ -25,6 +25,7 @@ from typing import Final
 
 import psutil
 
+from emotion.environment import get_child_environment
 from emotion.errors import JobError
 from emotion.formatting import format_name
 from emotion.jobs.leftovers import remove_partial_files
@@ -39,7 +40,7 @@ from emotion.jobs.process_record import (
     iter_session,
 )
 from emotion.jobs.result_manifest import JOB, ResultManifest
-from emotion.storage import LOCK_FILE, PROJECT_ROOT, folder_lock, open_file, read_json_or_empty, write_json
+from emotion.storage import LOCK_FILE, folder_lock, open_file, read_json_or_empty, write_json
 
 JOB_FILE: Final = "job.json"
 PROGRESS_FILE: Final = "progress.json"
@@ -267,12 +268,6 @@ def _remove_leftovers(folder: Path) -> None:
     (folder / STOP_FILE).unlink(missing_ok=True)
     (folder / PROGRESS_FILE).unlink(missing_ok=True)
     remove_partial_files(folder)
-
-
-def get_child_environment() -> dict[str, str]:
-    """Return the environment of a child process that runs a module of the package, from any working folder."""
-    python_path = os.pathsep.join(filter(None, (str(PROJECT_ROOT), os.environ.get("PYTHONPATH"))))
-    return os.environ | {"PYTHONPATH": python_path, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
 
 
 def _spawn_process(command: list[str], folder: Path) -> subprocess.Popen[bytes]:

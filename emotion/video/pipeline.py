@@ -26,7 +26,7 @@ from typing import Final, NamedTuple, TextIO
 from emotion.errors import EmotionError, JobError
 from emotion.faces import Face
 from emotion.formatting import format_clock
-from emotion.jobs.memory import return_free_memory
+from emotion.jobs.process_resources import return_free_memory
 from emotion.jobs.reporter import JobReporter
 from emotion.jobs.result_folder import check_result_folder, clear_result, complete_result, start_result
 from emotion.jobs.result_manifest import VIDEO, ResultManifest

@@ -187,7 +187,7 @@ def _analyze_into(folder: Path, request: VideoRequest, fingerprint: dict[str, An
 
 
 def _write_results(folder: Path) -> None:
-    from emotion.jobs.memory import return_free_memory
+    from emotion.jobs.process_resources import return_free_memory
 
     return_free_memory()  # the modules below take 60 MB, for which the images make room
     from emotion.video.analysis import VideoAnalysis

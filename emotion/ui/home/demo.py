@@ -13,8 +13,8 @@ from typing import Final
 
 import streamlit as st
 
+from emotion.environment import get_child_environment
 from emotion.errors import EmotionError
-from emotion.jobs.job import get_child_environment
 from emotion.jobs.temporary_folder import create_temporary_folder
 from emotion.translation.messages import gettext as _
 from emotion.translation.messages import gettext_noop

@@ -8,7 +8,7 @@ from pathlib import Path
 from emotion.generation import people
 from emotion.generation.people import SyntheticPeople
 from emotion.generation.sampler import Sampler
-from emotion.jobs.priority import lower_priority
+from emotion.jobs.process_resources import lower_priority
 from emotion.recognition.analyzer import load_analyzer
 from emotion.video.rendering.demo_clip import FrameSource, render_demo_clip
 

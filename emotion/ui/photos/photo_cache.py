@@ -16,7 +16,7 @@ from streamlit.delta_generator import DeltaGenerator
 from emotion.demo.sample_image import SAMPLE_IMAGE
 from emotion.faces import Box
 from emotion.jobs.fair_semaphore import FairSemaphore
-from emotion.jobs.memory import return_free_memory
+from emotion.jobs.process_resources import return_free_memory
 from emotion.media.image_array import ImageArray
 from emotion.media.image_reader import count_pixels
 from emotion.recognition.analyzer import Analyzer

@@ -12,9 +12,12 @@ from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow
 
-LOWER = (
-    "import psutil; from emotion.jobs.priority import lower_priority; lower_priority(); print(psutil.Process().nice())"
-)
+LOWER = """
+import psutil
+from emotion.jobs.process_resources import lower_priority
+lower_priority()
+print(psutil.Process().nice())
+"""
 LOWEST_NICENESS = 19
 
 
