@@ -16,7 +16,7 @@ from streamlit.errors import StreamlitDuplicateElementKey
 
 from emotion.errors import EmotionError
 from emotion.translation.messages import gettext as _
-from emotion.ui.streamlit_workarounds import get_run_marker
+from emotion.ui.streamlit_workarounds import ICON_ONLY, get_run_marker
 
 _CLOSED_KEY: Final = "closed_errors"  # session state: `_ClosedError` by the key of its box
 _PAGE_RUNS_KEY: Final = "page_runs"  # session state: how often a page was drawn
@@ -80,8 +80,8 @@ def _show_error(text: str) -> None:
         for number in count():  # the same error may be shown twice, as that of a photo that was dropped twice
             try:
                 st.button(
-                    "",
-                    key=f"{key}_{number}",
+                    _("Close"),
+                    key=f"{key}_{number}{ICON_ONLY}",
                     icon=":material/close:",
                     type="tertiary",
                     help=_("Close"),

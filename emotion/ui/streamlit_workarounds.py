@@ -33,6 +33,7 @@ _MAX_SEND_SECONDS: Final = 1.0
 _PRELOAD_DELAY_SECONDS: Final = 2.0  # leaves the processor to the first page
 
 SIDEBAR_SETTINGS_KEY: Final = "sidebar_settings"
+ICON_ONLY: Final = "_icon_only"
 
 _lock = threading.Lock()
 _num_modules, _last_freeze_timestamp = 0, 0.0  # at the last freeze; the timestamp is that of time.monotonic
@@ -165,6 +166,19 @@ def reduce_top_space() -> None:
     Upstream: no issue is known. Remove when the theme has an option for the padding of a page (1.67 has none).
     """
     st.html("<style>[data-testid=stMainBlockContainer] {padding-top: 3rem}</style>")
+
+
+def hide_labels_of_icon_buttons() -> None:
+    """Show only the icon of buttons whose key ends in `ICON_ONLY`; their label is their name for a screen reader.
+
+    Without a label, the name of a button would be that of its icon, such as "more_vert icon", in English.
+
+    Upstream: no issue is known. Remove when `label_visibility` can be given to buttons and popovers (1.67: not).
+    """
+    st.html(
+        "<style>[class*=_icon_only] button [data-testid=stMarkdownContainer] {position: absolute}"
+        "[class*=_icon_only] button [data-testid=stMarkdownContainer] p {font-size: 0}</style>"
+    )
 
 
 def preload_charts() -> None:

@@ -13,7 +13,7 @@ from emotion.expressions import UNCERTAIN, get_style, symbol_and_name
 from emotion.formatting import format_clock, format_clock_tenths, format_percent
 from emotion.translation.messages import gettext as _
 from emotion.translation.messages import ngettext
-from emotion.ui import components, messages
+from emotion.ui import components, messages, streamlit_workarounds
 from emotion.ui.video import frames, selection
 from emotion.ui.video.charts import timeline
 from emotion.video.analysis import MIN_GROUP_FACES, VideoAnalysis
@@ -109,7 +109,14 @@ def _show_person(analysis: VideoAnalysis, person: Person, others: Sequence[Perso
                 for label, share in [*person.expression_shares.items()][:3]
             ]
             st.caption(messages.escape_markdown(" · ".join(shares)))
-        with st.popover("", icon=":material/more_vert:", help=_("Hide or merge"), width="content"):
+        menu = st.popover(
+            _("Hide or merge"),
+            icon=":material/more_vert:",
+            help=_("Hide or merge"),
+            width="content",
+            key=f"video_menu_{key}{streamlit_workarounds.ICON_ONLY}",
+        )
+        with menu:
             _show_menu(analysis, person, others, key)
 
 
