@@ -33,7 +33,7 @@ state = st.session_state
 
 def show_run(name: str, run: RunSummary, fill_form: FillForm) -> None:
     """Show one run; `fill_form` repeats it."""
-    st.subheader(messages.escape_markdown(name), anchor=False)
+    st.header(messages.escape_markdown(name), anchor=False)
     st.caption(messages.escape_markdown(_format_summary(run)))
     annotations.show_annotations(run)
     if run.is_active:
@@ -133,7 +133,7 @@ def _show_curves(rows: tables.Rows) -> None:
     for metric, table in curves.items():
         if len(table):
             title = _(CURVE_TITLES[metric])
-            st.markdown(f"##### {title}", anchors=False)
+            st.markdown(f"### {title}", anchors=False)
             chart = charts.plot_training_curve(table, as_percent=metric == "accuracy")
             components.show_chart(
                 chart, key=f"runs_learning_{metric}", alt_text=_("{metric} by epoch").format(metric=title)

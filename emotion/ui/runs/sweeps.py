@@ -75,7 +75,7 @@ def _show_record(sweep: SweepSummary, record: SweepRecord, fill_form: FillForm) 
     if table.empty:
         st.write(_("No trial has a whole epoch yet."))
         return
-    st.markdown("##### " + _("Settings and accuracy"), anchors=False)
+    st.markdown("## " + _("Settings and accuracy"), anchors=False)
     chart = charts.plot_parallel_coordinates(tables.coordinates_table(record), tables.axis_ends_table(record))
     components.show_chart(
         chart,
@@ -85,7 +85,7 @@ def _show_record(sweep: SweepSummary, record: SweepRecord, fill_form: FillForm) 
     st.caption(_("Each line is a trial. Point at it for its values."))
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("##### " + _("Best so far"), anchors=False)
+        st.markdown("## " + _("Best so far"), anchors=False)
         baseline = record.baseline
         best_chart = charts.plot_best_so_far(table, baseline.best_accuracy if baseline else None)
         components.show_chart(
@@ -94,7 +94,7 @@ def _show_record(sweep: SweepSummary, record: SweepRecord, fill_form: FillForm) 
         st.caption(_("Dashed: the settings as they were given."))
     with right:
         _show_importance(record)
-    st.markdown("##### " + _("Trials"), anchors=False)
+    st.markdown("## " + _("Trials"), anchors=False)
     _show_trials(sweep, record, fill_form)
 
 
@@ -127,7 +127,7 @@ def _show_metrics(sweep: SweepSummary, record: SweepRecord) -> None:
 
 
 def _show_importance(record: SweepRecord) -> None:
-    st.markdown("##### " + _("What matters"), anchors=False)
+    st.markdown("## " + _("What matters"), anchors=False)
     if record.importance is None:
         st.write(_("It is measured at the end, from at least four trials."))
         return

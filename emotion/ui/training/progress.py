@@ -74,7 +74,7 @@ def _show_waiting(run: RunSummary) -> None:
 
 def _show_running(run: RunSummary) -> None:
     history, steps = run_table.load_history(run), read_steps(run.folder)
-    st.markdown(f"#### {messages.escape_markdown(run.name)}", anchors=False)
+    st.markdown(f"## {messages.escape_markdown(run.name)}", anchors=False)
     st.progress(_compute_progress(run, steps), messages.escape_markdown(_format_status(run, steps)))
     _show_controls(run)
     warning = tables.detect_overfitting(history, run.epochs)
@@ -160,7 +160,7 @@ def _show_curves(run: RunSummary, history: Rows, steps: Rows) -> None:
     for column, metric in zip(columns, CURVE_TITLES, strict=True):
         title = _(CURVE_TITLES[metric])
         with column:
-            st.markdown(f"##### {title}", anchors=False)
+            st.markdown(f"### {title}", anchors=False)
             chart = charts.plot_training_curve(
                 tables.step_curves_table(history, steps, metric), as_percent=metric == "accuracy"
             )

@@ -66,7 +66,7 @@ def _show_live(folders: Sequence[Path]) -> None:
 
 
 def _show_running(sweep: SweepSummary) -> None:
-    st.markdown(f"#### {messages.escape_markdown(sweep.name)}", anchors=False)
+    st.markdown(f"## {messages.escape_markdown(sweep.name)}", anchors=False)
     if sweep.is_waiting or sweep.record is None:
         st.markdown(":material/hourglass_empty: " + _("Waits for its turn."))
     else:

@@ -21,7 +21,7 @@ def show_markers(analysis: VideoAnalysis, markers: Sequence[Marker]) -> None:
     """Show the markers with their notes, to change, to remove and to seek to; nothing without one."""
     if not markers:
         return
-    st.markdown("##### " + _("Markers"), anchors=False)
+    st.markdown("### " + _("Markers"), anchors=False)
     for marker in markers:
         key = f"{analysis.folder.name}_{marker.timestamp}"
         note_key = f"video_note_{key}"

@@ -181,7 +181,7 @@ def make_share_bar(shares: Mapping[str, float]) -> str:
 
 def show_face_counts(analysis: VideoAnalysis) -> None:
     """Show how many faces show each expression over time."""
-    st.markdown("##### " + _("Everyone over time"), anchors=False)
+    st.markdown("### " + _("Everyone over time"), anchors=False)
     alt_text = _("How many faces show what, over {duration}. Altogether: {shares}").format(
         duration=format_clock(analysis.duration), shares=selection.format_shares(analysis.expression_shares())
     )
@@ -196,7 +196,7 @@ def show_face_counts(analysis: VideoAnalysis) -> None:
 
 def show_shares(analysis: VideoAnalysis, visible_people: Sequence[Person]) -> None:
     """Show the shares of expressions of each person and of all, and when each was seen."""
-    st.markdown("##### " + _("Share of the time"), anchors=False)
+    st.markdown("### " + _("Share of the time"), anchors=False)
     longest = sorted(visible_people, key=lambda person: -person.duration)[:_MAX_BARS]
     all_shares = analysis.expression_shares()
     descriptions = (
@@ -222,7 +222,7 @@ def show_shares(analysis: VideoAnalysis, visible_people: Sequence[Person]) -> No
 
 def show_group_shares(analysis: VideoAnalysis) -> None:
     """Show the expressions of an audience over time; nothing with so few faces that single people would be shown."""
-    st.markdown("##### " + _("Audience"), anchors=False)
+    st.markdown("### " + _("Audience"), anchors=False)
     min_faces = st.slider(
         _("Minimum faces in frame"),
         2,

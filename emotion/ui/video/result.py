@@ -97,7 +97,7 @@ def _show_no_faces(analysis: VideoAnalysis) -> None:
 
 def _show_downloads(analysis: VideoAnalysis, anonymize: bool) -> None:
     """Show downloads, which are made on the click; those with faces only without anonymization."""
-    st.markdown("##### " + _("Download"), anchors=False)
+    st.markdown("### " + _("Download"), anchors=False)
     stem = serialization.sanitize_filename(analysis.name).rsplit(".", 1)[0] or "video"
 
     def show_download(key: str, label: str, export: Callable[[VideoAnalysis], Any], suffix: str) -> None:
