@@ -16,6 +16,7 @@ from streamlit.errors import StreamlitDuplicateElementKey
 
 from emotion.errors import EmotionError
 from emotion.translation.messages import gettext as _
+from emotion.translation.messages import translate_error
 from emotion.ui.streamlit_workarounds import ICON_ONLY, get_run_marker
 
 _CLOSED_KEY: Final = "closed_errors"  # session state: `_ClosedError` by the key of its box
@@ -60,7 +61,7 @@ def error_box(action: str) -> Iterator[None]:
     try:
         yield
     except EmotionError as error:
-        _show_error(escape_markdown(str(error)))
+        _show_error(escape_markdown(translate_error(error)))
     except Exception:  # the boundary of a part of the page: the other parts must still be shown
         _log.exception("failed: %s", action)
         _show_error(

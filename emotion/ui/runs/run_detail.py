@@ -20,7 +20,7 @@ from emotion.training.runs.predictions import ROBUSTNESS_FILE, Predictions
 from emotion.training.runs.tracked_examples import EXAMPLES_FILE
 from emotion.training.tables import CurveMetric
 from emotion.translation.messages import gettext as _
-from emotion.translation.messages import gettext_noop, ngettext
+from emotion.translation.messages import gettext_noop, ngettext, translate_text
 from emotion.ui import components, messages, models
 from emotion.ui.runs import annotations, curves, end_to_end, evaluation, predictions, run_actions, run_table
 from emotion.ui.runs import detectors as training_detectors
@@ -39,7 +39,7 @@ def show_run(name: str, run: RunSummary, fill_form: FillForm) -> None:
     if run.is_active:
         st.info(_("It is running: the Training page shows its progress."), icon=":material/school:")
     if run.error:
-        st.warning(messages.escape_markdown(run.error), icon=":material/info:")
+        st.warning(messages.escape_markdown(translate_text(run.error)), icon=":material/info:")
     if run.is_damaged:
         run_actions.show_actions(name, run, None, fill_form)
         return

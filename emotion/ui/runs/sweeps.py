@@ -20,7 +20,7 @@ from emotion.training.sweep.manager import SweepSummary
 from emotion.training.sweep.records import SweepRecord
 from emotion.training.sweep.space import Dimension, Range
 from emotion.translation.messages import gettext as _
-from emotion.translation.messages import gettext_noop, ngettext
+from emotion.translation.messages import gettext_noop, ngettext, translate_text
 from emotion.ui import components, messages
 from emotion.ui.runs import run_detail
 from emotion.ui.runs.run_actions import FillForm
@@ -57,7 +57,7 @@ def show_sweeps(listed: Sequence[SweepSummary], fill_form: FillForm) -> None:
     )
     sweep = by_folder[folder]
     if sweep.error:
-        st.warning(messages.escape_markdown(sweep.error), icon=":material/info:")
+        st.warning(messages.escape_markdown(translate_text(sweep.error)), icon=":material/info:")
     if sweep.record is not None:
         with messages.error_box("showing the sweep"):  # whatever it is, the sweep can still be deleted
             _show_record(sweep, sweep.record, fill_form)
@@ -179,7 +179,7 @@ def _show_trials(sweep: SweepSummary, record: SweepRecord, fill_form: FillForm) 
         title = _("{sweep}, trial {number}").format(sweep=sweep.name, number=trial.number)
         run_detail.show_run(title, run, fill_form)
     elif trial.error:
-        st.warning(messages.escape_markdown(trial.error), icon=":material/info:")
+        st.warning(messages.escape_markdown(translate_text(trial.error)), icon=":material/info:")
 
 
 def _make_column(name: str, dimension: Dimension) -> ColumnConfig:

@@ -5,7 +5,7 @@ const ATTRIBUTES = ["aria-label", "title", "placeholder"];
 // Where Streamlit writes text of its own; elsewhere the same word may be the name of something.
 const AREAS = [
   ...["stFileUploader", "stFileUploaderDropzone", "stStatusWidget", "stElementToolbar", "stTooltipContent"],
-  ...["InputInstructions", "stMainMenuPopover", "stMainMenuList", "stSkipLink", "stTooltipErrorContent"],
+  ...["InputInstructions", "stMainMenuPopover", "stMainMenuList", "stCameraInput", "stTooltipErrorContent"],
 ].map((name) => `[data-testid=${name}]`).join() + ", [role=listbox], a[href^='#']";
 
 const escape = (text) => text.replace(/[.*+?^$()|[\]\\/-]/g, "\\$&");

@@ -16,7 +16,7 @@ from emotion.training.run_listing import RunSummary
 from emotion.training.runs.step_monitor import read_steps
 from emotion.training.tables import Rows
 from emotion.translation.messages import gettext as _
-from emotion.translation.messages import gettext_noop
+from emotion.translation.messages import gettext_noop, translate_text
 from emotion.ui import components, messages
 from emotion.ui.runs import run_table
 from emotion.ui.runs.run_table import CURVE_TITLES
@@ -213,7 +213,7 @@ def show_ended_runs(runs: list[RunSummary]) -> None:
             accuracy = formatting.format_accuracy(run.best_accuracy)
             best = _("Accuracy {accuracy} in epoch {epoch}.").format(accuracy=accuracy, epoch=run.best_epoch)
             status = _(_STATUS_TEXT[run.state]).format(epochs=tables.format_epochs(run))
-            text = " ".join(filter(None, [status, best if accuracy else "", run.error]))
+            text = " ".join(filter(None, [status, best if accuracy else "", translate_text(run.error or "")]))
             st.markdown(
                 f"**{messages.escape_markdown(run.name)}**  \n{messages.escape_markdown(text)}", width="stretch"
             )

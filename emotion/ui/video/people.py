@@ -10,7 +10,7 @@ import streamlit as st
 
 from emotion import charts
 from emotion.expressions import UNCERTAIN, get_style, symbol_and_name
-from emotion.formatting import format_clock, format_clock_tenths, format_percent
+from emotion.formatting import format_clock, format_clock_tenths, format_pair, format_percent
 from emotion.translation.messages import gettext as _
 from emotion.translation.messages import ngettext
 from emotion.ui import components, messages, streamlit_workarounds
@@ -202,7 +202,7 @@ def show_shares(analysis: VideoAnalysis, visible_people: Sequence[Person]) -> No
     descriptions = (
         [_("Everyone: {shares}").format(shares=selection.format_shares(all_shares))] if len(longest) > 1 else []
     )
-    descriptions += [f"{person.name}: {selection.format_shares(person.expression_shares)}" for person in longest]
+    descriptions += [format_pair(person.name, selection.format_shares(person.expression_shares)) for person in longest]
     table = build_share_table([(person.name, person.expression_shares) for person in longest], all_shares)
     components.show_chart(charts.plot_people_shares(table), key="video_shares", alt_text="; ".join(descriptions))
     rows = [
