@@ -13,7 +13,7 @@ from emotion.ui.components import load_component
 
 _PAGE_TEXTS: Final = load_component("page_texts")
 # As Streamlit 1.67 writes them; a field in braces stands for any text.
-_TEXTS: Final = (
+STREAMLIT_TEXTS: Final = (
     gettext_noop("Upload"),
     gettext_noop("Add files"),
     gettext_noop("file upload"),
@@ -83,4 +83,4 @@ def translate_streamlit() -> None:
     """
     if get_language() != ENGLISH:
         st.html("<style>.st-key-page_texts {display: none}</style>")
-        _PAGE_TEXTS(key="page_texts", data={"texts": {text: _(text) for text in _TEXTS}})
+        _PAGE_TEXTS(key="page_texts", data={"texts": {text: _(text) for text in STREAMLIT_TEXTS}})
