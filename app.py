@@ -31,7 +31,7 @@ if not is_public():  # these pages read, write and delete folders of this machin
     ]
 page = st.navigation(pages)
 streamlit_workarounds.make_captions_readable()
-streamlit_workarounds.make_primary_buttons_readable()
+streamlit_workarounds.make_primary_color_readable()
 streamlit_workarounds.reduce_top_space()
 streamlit_workarounds.hide_labels_of_icon_buttons()
 streamlit_texts.translate_streamlit()

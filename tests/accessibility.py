@@ -100,7 +100,7 @@ def _show_live(page: Page) -> States:
 
 def _show_photos(page: Page) -> States:
     yield "first visit"
-    _click(page.locator(".st-key-photo_group button"))
+    _click(page.locator(".st-key-photo_group button:visible"))
     page.locator(".annotated_image").first.wait_for()
     yield "group"
     page.reload()
@@ -113,8 +113,8 @@ def _show_videos(page: Page) -> States:
     _upload(page, _BROKEN_VIDEO)
     yield "damaged video"
     _click(page.locator(".st-key-video_speed").get_by_role("radio").last)
-    page.locator(".st-key-video_sample button").click()
-    page.locator(".st-key-video_stop button").wait_for()
+    page.locator(".st-key-video_sample button:visible").click()
+    page.locator(".st-key-video_stop button:visible").wait_for()
     yield "running"
     page.locator("[data-testid=stDownloadButton]").first.wait_for(timeout=_ANALYSIS_TIMEOUT_MS)
     yield "analyzed"

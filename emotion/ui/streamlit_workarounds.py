@@ -151,13 +151,17 @@ def make_captions_readable() -> None:
     )
 
 
-def make_primary_buttons_readable() -> None:
-    """Write dark text on the light primary color of the dark theme; Streamlit always writes white.
+def make_primary_color_readable() -> None:
+    """Write dark text on the light primary color of the dark theme: of buttons, and of what is chosen in multiselects.
 
-    Upstream: no issue is known. Remove when the theme has an option for the text of primary buttons (1.67 has none).
+    Upstream: no issue is known; Streamlit always writes white. Remove when the theme has an option for the text on the
+    primary color (1.67 has none).
     """
     if st.context.theme.type == "dark":
-        st.html("<style>[data-testid=stBaseButton-primary]:is(*, :hover) {color: #13191B}</style>")
+        st.html(
+            "<style>[data-testid=stBaseButton-primary]:is(*, :hover), [data-testid=stMultiSelect] [data-tag] "
+            "{color: #13191B}</style>"
+        )
 
 
 def reduce_top_space() -> None:
