@@ -9,8 +9,8 @@ else
 endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: app test check all-tests fast-tests coverage fuzz load-test large-photo-test startup-benchmark chaos-test public-test screenshots \
-  messages docs setup \
+.PHONY: app test check all-tests fast-tests coverage fuzz load-test large-photo-test startup-benchmark chaos-test public-test \
+  accessibility screenshots messages docs setup \
   lint style types lock audit sbom licenses platforms clean
 app: $(VENV)/.app
 	$(BIN)/python -m emotion app
@@ -70,6 +70,10 @@ public-test: $(VENV)/.dev
 # Seconds to the first page and between pages, and memory of the server; run it on an idle machine.
 startup-benchmark: $(VENV)/.dev
 	$(BIN)/python -m tests.startup_benchmark
+
+# axe-core on every page in its states, in three languages, two widths and both themes; ten minutes.
+accessibility: $(VENV)/.dev
+	$(BIN)/python -m tests.accessibility
 
 # Every page in three windows, into docs/images.
 screenshots: $(VENV)/.dev

@@ -4,8 +4,8 @@ import streamlit as st
 
 from emotion.environment import is_public
 from emotion.translation.messages import gettext as _
-from emotion.ui import language, sidebar, streamlit_workarounds
 from emotion.ui import page as ui_page
+from emotion.ui import sidebar, streamlit_texts, streamlit_workarounds
 
 streamlit_workarounds.disable_ip_lookup()
 PAGES_WITHOUT_SETTINGS = {"", "synthetic_faces", "train", "runs"}
@@ -31,9 +31,10 @@ if not is_public():  # these pages read, write and delete folders of this machin
     ]
 page = st.navigation(pages)
 streamlit_workarounds.make_captions_readable()
-streamlit_workarounds.make_primary_buttons_readable()
+streamlit_workarounds.make_primary_color_readable()
 streamlit_workarounds.reduce_top_space()
-language.translate_uploaders()
+streamlit_workarounds.hide_labels_of_icon_buttons()
+streamlit_texts.translate_streamlit()
 sidebar.show_settings(settings_area)
 if page.url_path in PAGES_WITHOUT_SETTINGS:
     streamlit_workarounds.hide_sidebar_settings()

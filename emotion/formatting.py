@@ -19,6 +19,11 @@ def format_list(items: Iterable[str]) -> str:
     return _(", ").join(items)
 
 
+def format_pair(name: str, value: str) -> str:
+    """Join a name and its value as the language of the page does: "Secure page: yes"."""
+    return _("{name}: {value}").format(name=name, value=value)
+
+
 def format_percent(fraction: float) -> str:
     """Format a share as "87%"; one that is almost 1 as ">99%"."""
     return ">99%" if 0.995 <= fraction < 1 else f"{round(fraction * 100)}%"

@@ -18,10 +18,12 @@ from typing import Any, BinaryIO, Final, TypeVar
 from filelock import FileLock
 
 from emotion.errors import JobError
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
 
 PROJECT_ROOT: Final = Path(__file__).resolve().parents[1]
 LOCK_FILE: Final = ".lock"  # exists in a folder while `folder_lock` holds it
-DISK_FULL_MESSAGE: Final = "The disk is full: make room, then start it again."
+DISK_FULL_MESSAGE: Final = gettext_noop("The disk is full: make room, then start it again.")
 MAX_RECORD_BYTES: Final = 64_000_000  # of a JSON file or a table in a folder of this program
 _LOCK_POLL_SECONDS: Final = 0.02
 
@@ -74,7 +76,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 def retry_on_windows_lock(action: Callable[[], T]) -> T:
     """Call `action`; on Windows repeat it for a while, since it refuses access to files that are in use elsewhere."""
-    for _ in range(_WINDOWS_RETRIES if sys.platform == "win32" else 0):
+    for _attempt in range(_WINDOWS_RETRIES if sys.platform == "win32" else 0):
         try:
             return action()
         except PermissionError:
@@ -111,11 +113,15 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise JobError(f"{path} cannot be read ({error.strerror}): check the file and its permissions.") from error
+        raise JobError(
+            _("{path} cannot be read ({reason}): check the file and its permissions.").format(
+                path=path, reason=error.strerror
+            )
+        ) from error
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise JobError(f"{path} is damaged, a JSON object was expected: remove or repair the file.")
+        raise JobError(_("{path} is damaged, a JSON object was expected: remove or repair the file.").format(path=path))
     return value
 
 
@@ -158,5 +164,7 @@ def require_free_space(folder: Path, needed_bytes: int) -> None:
     free = shutil.disk_usage(existing).free
     if free < needed_bytes:
         raise JobError(
-            f"{folder} needs {needed_bytes / 1e6:,.0f} MB, its disk has {free / 1e6:,.0f} MB free: make room."
+            _("{folder} needs {needed:,.0f} MB, its disk has {free:,.0f} MB free: make room.").format(
+                folder=folder, needed=needed_bytes / 1e6, free=free / 1e6
+            )
         )

@@ -58,13 +58,13 @@ with page.page_layout():
     selected_seed, label = sheet.get_selected(seeds, labels)
     toy.show_toy(sampler, selected_seed, label, truncation)
     favorites.show_favorites(sampler)
-    st.subheader(_("More people"), anchor=False)
+    st.header(_("More people"), anchor=False)
     if len(labels) == 1:
         st.segmented_control(_("Faces"), sheet.FACE_COUNTS, key="gen_count", required=True)
     sheet.show_sheet(sampler, seeds, labels, truncation)
     st.caption(_("Quality varies. The first seeds are hand-picked."))
     sheet.show_sheet_downloads(sampler, seeds, labels, truncation)
-    st.subheader(_("Animate"), anchor=False)
+    st.header(_("Animate"), anchor=False)
     way = st.segmented_control(
         _("Change it"), WAYS, format_func=_, key="gen_way", default=WAYS[0], required=True, label_visibility="collapsed"
     )

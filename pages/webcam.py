@@ -4,7 +4,7 @@ import streamlit as st
 
 from emotion.errors import EmotionError
 from emotion.translation.messages import gettext as _
-from emotion.translation.messages import gettext_noop
+from emotion.translation.messages import gettext_noop, translate_error
 from emotion.ui import messages, page
 from emotion.ui.live import single_image, view
 
@@ -52,4 +52,4 @@ with page.page_layout():
         else:
             view.show_stream(source or CAMERA, is_game=shown == GAME)
     except EmotionError as error:
-        st.error(messages.escape_markdown(str(error)), icon=":material/error:")
+        st.error(messages.escape_markdown(translate_error(error)), icon=":material/error:")

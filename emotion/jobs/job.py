@@ -38,9 +38,11 @@ from emotion.jobs.process_record import (
     finite_float,
     is_alive,
     iter_session,
+    missing_job_error,
 )
 from emotion.jobs.result_manifest import JOB, ResultManifest
 from emotion.storage import LOCK_FILE, folder_lock, open_file, read_json_or_empty, write_json
+from emotion.translation.messages import gettext as _
 
 JOB_FILE: Final = "job.json"
 PROGRESS_FILE: Final = "progress.json"
@@ -70,7 +72,8 @@ def create_job_folder(parent: Path, label: str) -> Path:
         ResultManifest(JOB).write(folder)
         write_json(folder / JOB_FILE, {"label": label, "created": time.time()})
     except OSError as error:
-        raise JobError(f"{parent} takes no new folder ({error.strerror}): check its disk and its rights.") from error
+        problem = _("{parent} takes no new folder ({reason}): check its disk and its rights.")
+        raise JobError(problem.format(parent=parent, reason=error.strerror)) from error
     return folder
 
 
@@ -122,13 +125,13 @@ class Job:
     def read_state(self) -> JobState:
         """Read the current state; never raises: a job with a damaged record counts as interrupted."""
         try:
-            for _ in range(2):  # it may record its end between our reading the file and looking for the process
+            for _attempt in range(2):  # it may record its end between our reading the file and looking for the process
                 owner = ProcessRecord.read(self.folder)
                 if owner.status != "running" or owner.find_process():
                     return self._make_state(owner.status, owner.error)
         except JobError as error:
             return self._make_state("interrupted", str(error))
-        return self._make_state("interrupted", "It was killed or the computer shut down: see its log, resume it.")
+        return self._make_state("interrupted", _("It was killed or the computer shut down: see its log, resume it."))
 
     def _make_state(self, status: JobStatus, error: str | None) -> JobState:
         progress = read_json_or_empty(self.folder / PROGRESS_FILE)
@@ -162,8 +165,7 @@ class Job:
         Raises:
             JobError: One of its processes cannot be killed.
         """
-        was_running = self.read_state().is_running
-        members = self._find_processes()
+        was_running, members = self.read_state().is_running, self._find_processes()
         if not members:
             return self.read_state()
         if was_running:
@@ -174,7 +176,8 @@ class Job:
                 with suppress(psutil.Error):
                     process.kill()
             if time.monotonic() > deadline:
-                raise JobError(f"Processes {sorted(p.pid for p in remaining)} of {self.folder} cannot be ended.")
+                pids = sorted(process.pid for process in remaining)
+                raise JobError(_("Processes {pids} of {folder} cannot be ended.").format(pids=pids, folder=self.folder))
             time.sleep(_KILL_POLL_SECONDS)
         if was_running and self.read_state().status == "interrupted":
             ProcessRecord.read(self.folder)._replace(status="stopped").write(self.folder)
@@ -188,11 +191,9 @@ class Job:
 
     def seconds_since_stop_request(self) -> float | None:
         """Return how long ago a running job was asked to end; None where it was not."""
-        try:
-            requested_at = (self.folder / STOP_FILE).stat().st_mtime
-        except FileNotFoundError:
-            return None
-        return max(0.0, time.time() - requested_at)
+        with suppress(FileNotFoundError):
+            return max(0.0, time.time() - (self.folder / STOP_FILE).stat().st_mtime)
+        return None
 
     def _ask_to_stop(self, members: set[psutil.Process]) -> None:
         """Write the stop file and send SIGTERM."""
@@ -235,21 +236,21 @@ def start_job(arguments: Sequence[str], folder: Path, *, command: Sequence[str] 
         JobError: The folder is missing or has a running job, or the command cannot be run.
     """
     job = Job(folder.resolve())
-    command = command if command is not None else (sys.executable, "-m", "emotion")
+    command = command or (sys.executable, "-m", "emotion")
     if not job.folder.is_dir():
-        raise JobError(f"The folder {folder} of the job is missing: make it first.")
+        raise JobError(_("The folder {folder} of the job is missing: make it first.").format(folder=folder))
     try:
         with _start_lock, folder_lock(job.folder):
             if job.read_state().is_running:
-                raise JobError(f"A job is at work in {folder} already: stop it or choose another folder.")
+                raise JobError(_("A job is at work in {folder} already: stop it first.").format(folder=folder))
             if all(path.name == LOCK_FILE for path in job.folder.iterdir()):
                 ResultManifest(JOB).write(job.folder)
             job.stop()  # processes that a killed leader left running would write into the new run
             _remove_leftovers(job.folder)
             _start_process([*command, *arguments], job.folder)
     except OSError as error:
-        problem = f"{command[0]} cannot be run for {folder} ({error.strerror})"
-        raise JobError(f"{problem}: check the disk and the installation.") from error
+        problem = _("{command} cannot be run for {folder} ({reason}): check the disk and the installation.")
+        raise JobError(problem.format(command=command[0], folder=folder, reason=error.strerror)) from error
     return job
 
 
@@ -286,7 +287,7 @@ def _spawn_process(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
 def open_job(folder: Path) -> Job:
     """Return the job of `folder`; `JobError` if there is none."""
     if not os.path.isfile(folder / STATE_FILE):
-        raise JobError(f"There is no job in {folder}: its {STATE_FILE} is missing.")
+        raise missing_job_error(folder)
     return Job(folder.resolve())
 
 

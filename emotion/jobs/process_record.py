@@ -16,6 +16,8 @@ import psutil
 
 from emotion.errors import JobError
 from emotion.storage import read_json, write_json
+from emotion.translation.messages import gettext as _
+from emotion.translation.text import from_parts, to_parts
 
 JobStatus = Literal["running", "done", "stopped", "failed", "diverged", "interrupted"]
 
@@ -41,20 +43,21 @@ class ProcessRecord(NamedTuple):
         path = folder / STATE_FILE
         values = read_json(path)
         if values is None:
-            raise JobError(f"There is no job in {folder}: its {STATE_FILE} is missing.")
+            raise missing_job_error(folder)
         record = cls.from_values(values)
         if record is None:
-            raise JobError(f"{path} is damaged, a job's state was expected: start the job again.")
+            raise JobError(_("{path} is damaged, a job's state was expected: start the job again.").format(path=path))
         return record
 
     @classmethod
     def from_values(cls, values: Mapping[str, object]) -> ProcessRecord | None:
         """Return the record that the JSON object of a file holds, None where a field is missing or wrong."""
-        status, pid, error = values.get("status"), finite_float(values.get("pid")), values.get("error")
+        status, pid, english = values.get("status"), finite_float(values.get("pid")), values.get("error")
         started_at = finite_float(values.get("process_started_at"))
         if status not in get_args(JobStatus) or not pid or not 1 <= pid <= _MAX_PID or started_at is None:
             return None
-        return cls(cast(JobStatus, status), int(pid), started_at, error if isinstance(error, str) else None)
+        error = from_parts(english, values.get("error_parts")) if isinstance(english, str) else None
+        return cls(cast(JobStatus, status), int(pid), started_at, error)
 
     @classmethod
     def from_current_process(cls, status: JobStatus, error: str | None = None) -> ProcessRecord:
@@ -63,7 +66,8 @@ class ProcessRecord(NamedTuple):
 
     def write(self, folder: Path) -> None:
         """Write it as the state of the job in `folder`."""
-        write_json(folder / STATE_FILE, self._asdict())
+        parts = {"error_parts": to_parts(self.error)} if self.error else {}  # for pages in other languages
+        write_json(folder / STATE_FILE, self._asdict() | parts)
 
     def find_process(self) -> psutil.Process | None:
         """Return the process if it lives, None if it ended (also as a zombie) or another process has its pid."""
@@ -72,6 +76,12 @@ class ProcessRecord(NamedTuple):
             if abs(process.create_time() - self.process_started_at) <= _START_TOLERANCE_SECONDS and is_alive(process):
                 return process
         return None
+
+
+def missing_job_error(folder: Path) -> JobError:
+    """Make the error for a folder without a job."""
+    text = _("There is no job in {folder}: its {file} is missing.")
+    return JobError(text.format(folder=folder, file=STATE_FILE))
 
 
 def is_alive(process: psutil.Process) -> bool:

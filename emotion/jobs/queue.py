@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from emotion.errors import JobError
 from emotion.jobs.job import Job
 from emotion.jobs.reporter import JobReporter
+from emotion.translation.messages import gettext as _
 
 _POLL_SECONDS: Final = 0.3
 
@@ -59,5 +60,9 @@ def _try_acquire(lock: FileLock) -> bool:
         return False
     except OSError as error:
         parent = Path(lock.lock_file).parent
-        raise JobError(f"{parent} cannot be written to ({error.strerror}); choose another folder.") from error
+        raise JobError(
+            _("{parent} cannot be written to ({reason}); choose another folder.").format(
+                parent=parent, reason=error.strerror
+            )
+        ) from error
     return True

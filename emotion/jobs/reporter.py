@@ -15,6 +15,8 @@ from emotion.jobs.interruption import Interruption
 from emotion.jobs.job import LOG_FILE, PROGRESS_FILE, STOP_FILE, Job
 from emotion.jobs.process_record import JOB_ENV_VAR, JobStatus, ProcessRecord
 from emotion.storage import DISK_FULL_MESSAGE, folder_lock, is_disk_full, write_json
+from emotion.translation.messages import get_message
+from emotion.translation.messages import gettext as _
 
 _WRITE_INTERVAL_SECONDS: Final = 0.25  # between two writes of the progress
 _MIN_ETA_SECONDS: Final = 2.0  # of work before the remaining time can be estimated
@@ -139,7 +141,9 @@ def _take_ownership(folder: Path) -> None:
         time.sleep(_PARENT_POLL_SECONDS)
     with folder_lock(folder):
         if not _owns_folder(folder) and Job(folder).read_state().is_running:
-            raise JobError(f"Another process is at work in {folder}: stop it or choose another folder.")
+            raise JobError(
+                _("Another process is at work in {folder}: stop it or choose another folder.").format(folder=folder)
+            )
         if not is_child:
             (folder / STOP_FILE).unlink(missing_ok=True)  # of an earlier run; `start_job` removes it itself
         ProcessRecord.from_current_process("running").write(folder)
@@ -162,9 +166,9 @@ def _describe_error(error: BaseException) -> str | None:
     if isinstance(error, KeyboardInterrupt):
         return None
     if isinstance(error, EmotionError):
-        return str(error)
+        return get_message(error)
     if is_disk_full(error):
-        return DISK_FULL_MESSAGE
+        return _(DISK_FULL_MESSAGE)
     if isinstance(error, MemoryError):
-        return "The memory was not enough: close other programs or choose smaller settings."
-    return f"A defect of the program ended it ({type(error).__name__}): see its log."
+        return _("The memory was not enough: close other programs or choose smaller settings.")
+    return _("A defect of the program ended it ({name}): see its log.").format(name=type(error).__name__)

@@ -23,6 +23,7 @@ from emotion.media.audio_track import AudioTrack
 from emotion.media.containers.frame_conversion import BT709
 from emotion.media.image_reader import ImageSource, as_rgb
 from emotion.storage import atomic_path
+from emotion.translation.messages import gettext as _
 
 _TICKS_PER_SECOND: Final = 90_000  # a multiple of 24, 25, 30 and 60 frames per second, as in most videos
 _DEFAULT_FPS: Final = 25  # for the duration of a single frame
@@ -196,8 +197,10 @@ class VideoWriter:
             self.discard()
             reason = error.strerror or type(error).__name__
             raise VideoError(
-                f"The video {self.path.name} cannot be written to {self.path.parent} ({reason}); make room there or "
-                "choose another folder."
+                _(
+                    "The video {name} cannot be written to {parent} ({reason}); make room there or choose "
+                    "another folder."
+                ).format(name=self.path.name, parent=self.path.parent, reason=reason)
             ) from error
 
 

@@ -10,21 +10,55 @@ import io
 from functools import lru_cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from emotion.translation.languages import ENGLISH, get_language
+from emotion.translation.text import Text
+
+if TYPE_CHECKING:
+    from babel.messages.catalog import Catalog
 
 CATALOGS: Final = Path(__file__).resolve().parent / "locale"  # LANGUAGE/LC_MESSAGES/emotion.po
 
 
 def gettext(message: str) -> str:
-    """Return the translation of a text."""
-    return translate(message, get_language())
+    """Return the translation of a text; in English, one that `translate_text` can translate later."""
+    language = get_language()
+    return Text.make(message, message, {}) if language == ENGLISH else translate(message, language)
 
 
 def translate(message: str, language: str) -> str:
     """Return the translation of a text into a language; "" for "", under which a catalog holds its header."""
     return message and _load_catalog(CATALOGS, language).gettext(message)
+
+
+def translate_text(text: str) -> str:
+    """Return the translation of a text that was made where the language was not known, as in a job.
+
+    Only messages of the catalog are translated: others may come from a file that somebody else wrote.
+    """
+    language = get_language()
+    if not isinstance(text, Text) or language == ENGLISH:
+        return text
+    if text.message not in _load_ids(CATALOGS, language):
+        return text
+    message = translate(text.message, language)
+    values = {name: translate_text(value) if isinstance(value, str) else value for name, value in text.values.items()}
+    try:
+        return message.format(**values)
+    except (LookupError, ValueError, AttributeError, TypeError):  # values of a damaged file
+        return text
+
+
+def translate_error(error: Exception) -> str:
+    """Return the message of an error in the language of this thread, also where another thread or process raised it."""
+    return translate_text(get_message(error))
+
+
+def get_message(error: Exception) -> str:
+    """Return the message of an error, which `translate_text` can translate where it is a `Text`."""
+    (message, *more) = error.args or ("",)
+    return message if isinstance(message, Text) and not more else str(error)
 
 
 def ngettext(singular: str, plural: str, number: int) -> str:
@@ -43,14 +77,26 @@ def gettext_noop(message: str) -> str:
 
 
 @lru_cache
+def _load_ids(folder: Path, language: str) -> frozenset[str]:
+    """Return the texts that the catalog of a language translates, of those with several forms none."""
+    return frozenset(message.id for message in _read_catalog(folder, language) if isinstance(message.id, str))
+
+
+def _read_catalog(folder: Path, language: str) -> Catalog:
+    from babel.messages.pofile import read_po  # only for those who need a translation
+
+    locale = language.replace("-", "_")
+    with (folder / locale / "LC_MESSAGES" / "emotion.po").open("rb") as file:
+        return read_po(file, locale)
+
+
+@lru_cache
 def _load_catalog(folder: Path, language: str) -> NullTranslations:
     if language == ENGLISH:
         return NullTranslations()
-    from babel.messages.mofile import write_mo  # only for those who need a translation
-    from babel.messages.pofile import read_po
+    from babel.messages.mofile import write_mo
 
-    locale, compiled = language.replace("-", "_"), io.BytesIO()
-    with (folder / locale / "LC_MESSAGES" / "emotion.po").open("rb") as file:
-        write_mo(compiled, read_po(file, locale))
+    compiled = io.BytesIO()
+    write_mo(compiled, _read_catalog(folder, language))
     compiled.seek(0)
     return GNUTranslations(compiled)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import lru_cache, wraps
 from typing import Any, Final, TypeVar, cast
@@ -34,31 +33,6 @@ def choose_language() -> None:
         required=True,
         bind="query-params",
     )
-
-
-def translate_uploaders() -> None:
-    """Show the text that Streamlit writes into uploaders in the language of the page.
-
-    Upstream: no issue is known (1.67). Remove when `st.file_uploader` takes the text.
-    """
-    if _read_language() != ENGLISH:
-        st.html(_format_uploader_style())
-
-
-def _format_uploader_style() -> str:
-    """Return a style element with the texts as CSS strings; one with a tag would end the element."""
-    limit = _("{size} MB per file").format(size=st.get_option("server.maxUploadSize"))
-    texts = {"stFileUploaderDropzone] > span button p": _("Upload"), "stFileUploaderDropzoneInstructions] span": limit}
-    rules = (
-        f"[data-testid={place} {{font-size: 0}}"
-        f"[data-testid={place}::after {{font-size: 0.875rem; content: {_format_css_string(text)}}}"
-        for place, text in texts.items()
-    )
-    return f"<style>{' '.join(rules)}</style>"
-
-
-def _format_css_string(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False).replace("<", "\\3c ")
 
 
 def translate_spinner(cache: Any, text: str, **options: Any) -> Callable[[_FunctionT], _FunctionT]:

@@ -16,7 +16,8 @@ from streamlit.errors import StreamlitDuplicateElementKey
 
 from emotion.errors import EmotionError
 from emotion.translation.messages import gettext as _
-from emotion.ui.streamlit_workarounds import get_run_marker
+from emotion.translation.messages import translate_error
+from emotion.ui.streamlit_workarounds import ICON_ONLY, get_run_marker
 
 _CLOSED_KEY: Final = "closed_errors"  # session state: `_ClosedError` by the key of its box
 _PAGE_RUNS_KEY: Final = "page_runs"  # session state: how often a page was drawn
@@ -60,7 +61,7 @@ def error_box(action: str) -> Iterator[None]:
     try:
         yield
     except EmotionError as error:
-        _show_error(escape_markdown(str(error)))
+        _show_error(escape_markdown(translate_error(error)))
     except Exception:  # the boundary of a part of the page: the other parts must still be shown
         _log.exception("failed: %s", action)
         _show_error(
@@ -80,8 +81,8 @@ def _show_error(text: str) -> None:
         for number in count():  # the same error may be shown twice, as that of a photo that was dropped twice
             try:
                 st.button(
-                    "",
-                    key=f"{key}_{number}",
+                    _("Close"),
+                    key=f"{key}_{number}{ICON_ONLY}",
                     icon=":material/close:",
                     type="tertiary",
                     help=_("Close"),

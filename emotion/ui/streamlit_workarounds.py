@@ -33,6 +33,7 @@ _MAX_SEND_SECONDS: Final = 1.0
 _PRELOAD_DELAY_SECONDS: Final = 2.0  # leaves the processor to the first page
 
 SIDEBAR_SETTINGS_KEY: Final = "sidebar_settings"
+ICON_ONLY: Final = "_icon_only"
 
 _lock = threading.Lock()
 _num_modules, _last_freeze_timestamp = 0, 0.0  # at the last freeze; the timestamp is that of time.monotonic
@@ -150,13 +151,17 @@ def make_captions_readable() -> None:
     )
 
 
-def make_primary_buttons_readable() -> None:
-    """Write dark text on the light primary color of the dark theme; Streamlit always writes white.
+def make_primary_color_readable() -> None:
+    """Write dark text on the light primary color of the dark theme: of buttons, and of what is chosen in multiselects.
 
-    Upstream: no issue is known. Remove when the theme has an option for the text of primary buttons (1.67 has none).
+    Upstream: no issue is known; Streamlit always writes white. Remove when the theme has an option for the text on the
+    primary color (1.67 has none).
     """
     if st.context.theme.type == "dark":
-        st.html("<style>[data-testid=stBaseButton-primary]:is(*, :hover) {color: #13191B}</style>")
+        st.html(
+            "<style>[data-testid=stBaseButton-primary]:is(*, :hover), [data-testid=stMultiSelect] [data-tag] "
+            "{color: #13191B}</style>"
+        )
 
 
 def reduce_top_space() -> None:
@@ -165,6 +170,19 @@ def reduce_top_space() -> None:
     Upstream: no issue is known. Remove when the theme has an option for the padding of a page (1.67 has none).
     """
     st.html("<style>[data-testid=stMainBlockContainer] {padding-top: 3rem}</style>")
+
+
+def hide_labels_of_icon_buttons() -> None:
+    """Show only the icon of buttons whose key ends in `ICON_ONLY`; their label is their name for a screen reader.
+
+    Without a label, the name of a button would be that of its icon, such as "more_vert icon", in English.
+
+    Upstream: no issue is known. Remove when `label_visibility` can be given to buttons and popovers (1.67: not).
+    """
+    st.html(
+        "<style>[class*=_icon_only] button [data-testid=stMarkdownContainer] {position: absolute}"
+        "[class*=_icon_only] button [data-testid=stMarkdownContainer] p {font-size: 0}</style>"
+    )
 
 
 def preload_charts() -> None:

@@ -98,7 +98,7 @@ class VideoAnalysis:
             return _parse_video_info(values) if values else None
         except (TypeError, ValueError) as error:
             path = self.folder / VIDEO_INFO_FILE
-            raise JobError(f"{path} is damaged: delete this video and analyze it again.") from error
+            raise JobError(_("{path} is damaged: delete this video and analyze it again.").format(path=path)) from error
 
     @property
     def summary(self) -> VideoSummary:
@@ -272,13 +272,13 @@ class VideoAnalysis:
         existing = self.track_ids()
         for track in track_ids:
             if track not in existing:
-                raise EmotionError(f"There is no face {track} in this video; it has {len(existing)} faces.")
+                problem = _("There is no face {track} in this video; it has {count} faces.")
+                raise EmotionError(problem.format(track=track, count=len(existing)))
         try:
             edits.write(self.folder)
         except OSError as error:
-            raise JobError(
-                f"{IDENTITIES_FILE} cannot be written to {self.folder} ({error.strerror}); check the disk."
-            ) from error
+            problem = _("{path} cannot be written ({reason}); check the disk.")
+            raise JobError(problem.format(path=self.folder / IDENTITIES_FILE, reason=error.strerror)) from error
 
     def track_ids(self) -> set[int]:
         """Return the numbers of all faces before merging."""

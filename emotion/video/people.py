@@ -14,6 +14,7 @@ import pandas as pd
 from emotion.errors import JobError
 from emotion.formatting import format_name
 from emotion.storage import read_json
+from emotion.translation.messages import gettext as _
 from emotion.video import tables
 from emotion.video.edits.identities import IdentityEdits
 from emotion.video.rendering.highlights import HIGHLIGHTS_FILE, HIGHLIGHTS_FOLDER
@@ -126,7 +127,9 @@ def read_highlights(folder: Path, edits: IdentityEdits) -> list[Highlight]:
             if not edits.is_hidden(int(record["track_id"]))
         ]
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise JobError(f"{folder / HIGHLIGHTS_FILE} is damaged: delete this video and analyze it again.") from error
+        raise JobError(
+            _("{path} is damaged: delete this video and analyze it again.").format(path=folder / HIGHLIGHTS_FILE)
+        ) from error
 
 
 def _to_finite(value: float) -> float:

@@ -26,6 +26,7 @@ from emotion.jobs.process_record import STATE_FILE
 from emotion.jobs.reporter import JobReporter
 from emotion.media.video_reader import VideoInfo, VideoReader
 from emotion.storage import read_json, require_free_space, retry_on_windows_lock
+from emotion.translation.messages import gettext as _
 from emotion.video.analysis import VideoAnalysis
 from emotion.video.edits.identities import IdentityEdits
 from emotion.video.frame_log import FrameLog
@@ -67,10 +68,14 @@ def redraw_video(folder: Path, reporter: JobReporter) -> bool:
     """
     request, edits = VideoRequest.read(folder), IdentityEdits.read(folder)
     if Job(folder).read_state().is_running:
-        raise JobError(f"{request.name} is being analyzed: wait until that ends, then draw it again.")
+        raise JobError(
+            _("{name} is being analyzed: wait until that ends, then draw it again.").format(name=request.name)
+        )
     summary = read_summary(folder)
     if not (folder / ANNOTATED_VIDEO_FILE).is_file() or not summary.get("frames_written"):
-        raise JobError(f"{request.name} has no annotated video: analyze it again with the video switched on.")
+        raise JobError(
+            _("{name} has no annotated video: analyze it again with the video switched on.").format(name=request.name)
+        )
     regions = _load_regions(folder) if request.settings.anonymize else None
     redraw_folder = folder / REDRAW_FOLDER
     try:
@@ -80,13 +85,19 @@ def redraw_video(folder: Path, reporter: JobReporter) -> bool:
             info = request.settings.time_range.select_info(video.info, request.name)
             if asdict(info) != read_json(folder / VIDEO_INFO_FILE):
                 raise JobError(
-                    f"{request.video_path} is not the video that was analyzed: restore that file, or analyze it again."
+                    _(
+                        "{video_path} is not the video that was analyzed: restore that file, or analyze it again."
+                    ).format(video_path=request.video_path)
                 )
             is_complete = _VideoRedrawer(request, edits, folder, reporter).run(video, summary, regions)
         if is_complete:
             _replace_outputs(redraw_folder, folder, edits)
     except OSError as error:
-        raise JobError(f"{folder} cannot be written to ({error.strerror or error}): make room there.") from error
+        raise JobError(
+            _("{folder} cannot be written to ({reason}): make room there.").format(
+                folder=folder, reason=error.strerror or error
+            )
+        ) from error
     finally:
         for name in (ANNOTATED_VIDEO_FILE, COVER_FILE):
             with suppress(OSError):
@@ -110,8 +121,9 @@ def _load_regions(folder: Path) -> Iterator[list[Box] | None]:
         return iter([None if boxes is None else [Box(*map(float, box)) for box in boxes] for boxes in rows])
     except (OSError, ValueError, TypeError) as error:
         raise JobError(
-            f"{folder / REGIONS_FILE} is missing or damaged, so the boxes to pixelate are unknown: analyze the video "
-            "again."
+            _("{path} is missing or damaged, so the boxes to pixelate are unknown: analyze the video again.").format(
+                path=folder / REGIONS_FILE
+            )
         ) from error
 
 
@@ -147,7 +159,11 @@ class _VideoRedrawer:
         if self._reporter.stop_requested:
             return False
         if encoder.num_frames != num_frames:
-            raise JobError(f"{self._request.video_path} has fewer frames than when it was analyzed: analyze it again.")
+            raise JobError(
+                _("{video_path} has fewer frames than when it was analyzed: analyze it again.").format(
+                    video_path=self._request.video_path
+                )
+            )
         return True
 
     def _render_frames(self, decoded_frames: Iterator[DecodedFrame], video_info: VideoInfo) -> Iterator[RenderedFrame]:

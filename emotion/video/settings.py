@@ -18,6 +18,7 @@ from emotion.recognition.settings import AnalyzerSettings
 from emotion.results import serialization
 from emotion.results.records import ModelReference, Provenance
 from emotion.storage import read_json, write_json
+from emotion.translation.messages import gettext as _
 from emotion.video.slot import REQUEST_FILE
 from emotion.video.time_range import TimeRange
 
@@ -48,10 +49,12 @@ class VideoSettings:
     def __post_init__(self) -> None:
         if self.frame_stride is not None and self.frame_stride < 1:
             raise SettingsError(
-                f"A frame stride of {self.frame_stride} is not possible; give 1 for all frames or a larger number."
+                _("A frame stride of {frame_stride} is not possible; give 1 for all frames or a larger number.").format(
+                    frame_stride=self.frame_stride
+                )
             )
         if self.anonymize and self.recognition.features:
-            raise SettingsError("Features of anonymized faces are not estimated; switch one of the two off.")
+            raise SettingsError(_("Features of anonymized faces are not estimated; switch one of the two off."))
 
 
 class VideoProvenance(Provenance):
@@ -113,7 +116,9 @@ class VideoRequest:
             make_detector(detector)  # raises with the reason
         head = settings.recognition.head
         if head is not None and head not in bundle.heads:
-            raise VideoError(f"The model has no head {head!r}; it has {', '.join(bundle.heads)}.")
+            raise VideoError(
+                _("The model has no head {head!r}; it has {names}.").format(head=head, names=", ".join(bundle.heads))
+            )
         provenance = VideoProvenance(
             program=serialization.PROGRAM,
             model={"name": bundle.name, "sha256": bundle.sha256},
@@ -143,7 +148,11 @@ class VideoRequest:
         """Read what `write` wrote; `JobError` where it is missing or damaged."""
         record = read_json(folder / REQUEST_FILE)
         if record is None:
-            raise JobError(f"There is no video in {folder}: its {REQUEST_FILE} is missing.")
+            raise JobError(
+                _("There is no video in {folder}: its {request_file} is missing.").format(
+                    folder=folder, request_file=REQUEST_FILE
+                )
+            )
         try:
             settings = dict(record["settings"])
             recognition = AnalyzerSettings(**settings.pop("recognition"))
@@ -157,7 +166,9 @@ class VideoRequest:
                 cast(VideoProvenance, dict(record["provenance"])),
             )
         except (KeyError, TypeError, ValueError, EmotionError) as error:
-            raise JobError(f"{folder / REQUEST_FILE} is damaged: delete this video and analyze it again.") from error
+            raise JobError(
+                _("{path} is damaged: delete this video and analyze it again.").format(path=folder / REQUEST_FILE)
+            ) from error
 
     def load_analyzer(self) -> Analyzer:
         """Load detector and classifier; `ModelError` where one is missing.

@@ -37,7 +37,9 @@ class TimeRange:
             check_number("end", self.end, 0)
             if self.end <= self.start:
                 raise SettingsError(
-                    f"The part from second {self.start:g} to second {self.end:g} is empty; give an end after the start."
+                    _("The part from second {start:g} to second {end:g} is empty; give an end after the start.").format(
+                        start=self.start, end=self.end
+                    )
                 )
 
     @property

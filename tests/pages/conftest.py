@@ -101,7 +101,7 @@ class Page:
     def words(self) -> str:
         """All text outside the sidebar's settings, without the characters that escape Markdown."""
         app = self.app
-        kinds = (app.title, app.subheader, app.markdown, app.caption, app.info, app.warning, app.error)
+        kinds = (app.title, app.header, app.markdown, app.caption, app.info, app.warning, app.error)
         text = "\n".join([element.value for kind in kinds for element in kind] + self.links)
         return re.sub(r"\\(.)", r"\1", text).replace("\u2060", "")
 

@@ -37,7 +37,7 @@ def test_counts_are_shown_for_the_folder_in_the_address(open_page: Open, results
     assert not page.app.exception
     assert not page.app.error
     assert f"**{NUM_PHOTOS}** files" in page.words
-    assert f"##### {num_faces:,} faces" in page.words
+    assert f"## {num_faces:,} faces" in page.words
 
 
 def test_the_grid_shows_every_face(open_page: Open, results: Path) -> None:

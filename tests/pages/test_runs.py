@@ -477,7 +477,7 @@ def test_untrusted_run_names_are_escaped(runs: Path, look: Any) -> None:
     hostile_name = "<img src=x onerror=alert(1)> **b** :red[x]"
     (run / "job.json").write_text(json.dumps({"label": hostile_name, "created": 1.0}))
     page = look(run)
-    assert page.app.subheader[0].value != hostile_name
+    assert page.app.header[0].value != hostile_name
     assert hostile_name in page.words
 
 
@@ -492,7 +492,7 @@ def test_a_renamed_run_has_its_note_and_tags_on_the_page(runs: Path, look: Any) 
     page.app.text_area(key="runs_annotate_mine_note").set_value("with less light")
     page.app.button(key="runs_annotate_mine_save").click().run()
     assert not page.app.exception
-    assert page.app.subheader[0].value == "The best"
+    assert page.app.header[0].value == "The best"
     assert "with less light" in page.words
     (row,) = table(page).to_dict("records")[:1]
     assert (row["run"], list(row["tags"]), row["note"]) == ("The best", ["night"], "with less light")
@@ -543,7 +543,7 @@ def test_the_table_shows_the_runs_with_the_chosen_data(runs: Path, look: Any) ->
     page = look(runs / "first")
     page.app.multiselect(key="runs_data").set_value(["mine"]).run()
     assert list(table(page)["run"]) == ["third"]
-    assert page.app.subheader[0].value == "first", "the selected run stays"
+    assert page.app.header[0].value == "first", "the selected run stays"
     page.app.multiselect(key="runs_data").set_value([]).run()
     page.app.selectbox(key="runs_order").set_value("Data and labels").run()
     assert list(table(page)["data"])[:3] == ["faces", "faces", "mine"]

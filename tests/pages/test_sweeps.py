@@ -200,5 +200,5 @@ def test_a_trial_in_the_table_opens_its_run(runs: Path, show: Callable[[], Any])
     page.app.session_state["sweep_trials_mine"] = {"selection": {"rows": [1], "columns": [], "cells": []}}
     page.app.run()
     assert not page.app.exception
-    assert [header.value for header in page.app.subheader] == ["mine, trial 1"]
+    assert [header.value for header in page.app.header] == ["mine, trial 1"]
     assert "runs_delete_trial-001" not in {str(button.key) for button in page.app.button}

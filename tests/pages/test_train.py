@@ -449,7 +449,7 @@ def test_completed_training_opens_the_runs_page(runs: Path, open_page: Open, wen
     page.app.button(key="train_look_mine").click().run()
     assert went == ["pages/runs.py"]
     page.app.switch_page("pages/runs.py").run()
-    assert page.app.subheader[0].value == "mine"
+    assert page.app.header[0].value == "mine"
 
 
 def test_damaged_run_folder_does_not_break_the_page(runs: Path, open_page: Open) -> None:

@@ -87,7 +87,7 @@ def test_markers_are_listed_changed_and_removed(party: Path, add: Add, here: Pat
     page.app.button(key=f"video_marker_{key}").click().run()
     assert page.app.session_state["video_seek"]["timestamp"] == 1.5
     assert [button.label for button in page.app.get("download_button") if "Markers" in button.label]
-    page.app.button(key=f"video_unmark_{key}").click().run()
+    page.app.button(key=f"video_unmark_{key}_icon_only").click().run()
     assert read_markers(here / name) == []
     assert not page.app.exception
 

@@ -913,7 +913,7 @@ def test_single_image_is_analyzed(single: Any, rtc: Rtc, sample: Picture) -> Non
     camera = single.app.camera_input(key="live_single")
     camera.set_value(("shot.jpg", encode_jpeg(sample, 95), "image/jpeg")).run()
     assert len(single.shown("live_photo")["faces"]) == 1
-    assert "##### 1 " in single.words
+    assert "## 1 " in single.words
     assert len(rtc.requested) == requested, "no stream is asked for"
     clear = single.shown("live_photo")["src"]
     single.app.toggle(key="side_anonymize").set_value(True).run()
@@ -1032,7 +1032,7 @@ def test_game_is_played_to_its_result(game_page: Any, rtc: Rtc, saved: dict[str,
     play_until(game_page, rtc, "Round 1 of 1")
     play_until(game_page, rtc, ">Smile<")
     play_until(game_page, rtc, ">Now<")
-    play_until(game_page, rtc, "##### 0 of 100 points")  # the neutral face has the same smile
+    play_until(game_page, rtc, "## 0 of 100 points")  # the neutral face has the same smile
     card = read_image(saved["mirror-game.png"])
     assert card.shape == (630, 1200, 3)
     click(game_page, "live_game_end")

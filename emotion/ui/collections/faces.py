@@ -114,7 +114,7 @@ def _show_source(collection: Collection, face: CollectionFace) -> None:
         confidence = _("{label} at {confidence}").format(
             label=translate_label(face.label or ""), confidence=format_percent(face.confidence)
         )
-    st.markdown(f"##### {title}", anchors=False)
+    st.markdown(f"## {title}", anchors=False)
     st.caption(messages.escape_markdown(place))
     reason = face.uncertainty_reason and translate_reason(face.uncertainty_reason)
     if details := format_list(filter(None, (confidence, reason))):

@@ -34,7 +34,7 @@ def show_overview(collection: Collection, selection: FaceFilter) -> None:
         return
     num_faces = sum(counts["count"].tolist())
     title = ngettext("{count:,} face", "{count:,} faces", num_faces).format(count=num_faces)
-    st.markdown(f"##### {title}", anchors=False)
+    st.markdown(f"## {title}", anchors=False)
     summary = format_list(
         f"{translate_label(name)} {count:,}" for name, count in zip(counts["expression"], counts["count"], strict=True)
     )
@@ -43,7 +43,7 @@ def show_overview(collection: Collection, selection: FaceFilter) -> None:
         key="collection_counts",
         alt_text=_("Faces: {counts}").format(counts=summary),
     )
-    st.markdown("##### " + _("Over time"), anchors=False)
+    st.markdown("## " + _("Over time"), anchors=False)
     axis = st.segmented_control(
         _("Time"),
         list(_AXES),
@@ -63,7 +63,7 @@ def show_overview(collection: Collection, selection: FaceFilter) -> None:
     folders = _count_by_folder(key, collection)
     num_folders = len(set(folders["folder"]))
     if num_folders > 1:
-        st.markdown("##### " + _("By folder"), anchors=False)
+        st.markdown("## " + _("By folder"), anchors=False)
         st.caption(_("The {count} folders with the most faces.").format(count=num_folders))
         components.show_chart(
             charts.plot_folder_expressions(folders),

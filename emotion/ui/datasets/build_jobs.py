@@ -17,7 +17,7 @@ from emotion.errors import EmotionError
 from emotion.formatting import format_percent, format_time_left
 from emotion.jobs.job import Job, JobState
 from emotion.translation.messages import gettext as _
-from emotion.translation.messages import gettext_noop
+from emotion.translation.messages import gettext_noop, translate_text
 from emotion.ui import messages
 from emotion.ui.datasets import selection
 
@@ -100,7 +100,7 @@ def _show_completed_job(job: Job) -> None:
 def _show_unfinished_job(job: Job, job_state: JobState) -> None:
     with st.container(border=True):
         status = _(_STATUS_TEXT.get(job_state.status, _ENDED_TEXT)).format(name=job.label)
-        message = f"{status} {job_state.error or ''}"
+        message = f"{status} {translate_text(job_state.error or '')}"
         st.warning(messages.escape_markdown(message), icon=":material/info:")
         with st.container(horizontal=True):
             st.button(

@@ -22,7 +22,7 @@ def show_list() -> None:
     datasets, errors = list_datasets()
     if datasets:
         _show_cards(datasets)
-    st.subheader(_("Make one from photos"), anchor=False)
+    st.header(_("Make one from photos"), anchor=False)
     if not datasets:
         with messages.error_box(_("the sample")):
             introduction.show_steps()

@@ -35,7 +35,7 @@ _EDIT: Final = gettext_noop("Edit")
 
 def show_dataset(dataset_info: DatasetInfo) -> None:
     """Show one data set: its actions, and the selected view."""
-    st.subheader(messages.escape_markdown(dataset_info.name), anchor=False)
+    st.header(messages.escape_markdown(dataset_info.name), anchor=False)
     labels = format_list(symbol_and_name(label) for label in dataset_info.labels)
     st.caption(f"{selection.format_face_count(dataset_info.num_faces)} · {messages.escape_markdown(labels)}")
     is_user_built = selection.is_user_built(dataset_info)

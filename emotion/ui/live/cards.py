@@ -9,7 +9,7 @@ import streamlit as st
 
 from emotion.expressions import get_style, symbol_and_name
 from emotion.faces import HeadPose
-from emotion.formatting import format_percent
+from emotion.formatting import format_pair, format_percent
 from emotion.live.diagnostics import BrowserReport, Check, ConnectionState, first_failure, run_checks
 from emotion.live.state import LiveFace, LiveState
 from emotion.live.stream_metrics import WINDOW_SECONDS
@@ -126,7 +126,11 @@ def show_diagnostics(checks: tuple[Check, ...], *, is_connected: bool) -> None:
     ):
         icons = {"ok": ":material/check_circle: ", "failed": ":material/cancel: ", "unknown": ":material/pending: "}
         status_texts = {"ok": _("yes"), "failed": _("no"), "unknown": _("waiting")}
-        st.markdown("\n".join(f"- {icons[check.status]}{check.name}: {status_texts[check.status]}" for check in checks))
+        st.markdown(
+            "\n".join(
+                f"- {icons[check.status]}{format_pair(check.name, status_texts[check.status])}" for check in checks
+            )
+        )
         _DIAGNOSTICS(
             key="live_diagnostics",
             data={"label": _("Check the camera")},

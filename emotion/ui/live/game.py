@@ -80,7 +80,7 @@ def show_result(live: LiveController) -> MirrorGame | None:
     game = _find_result(live)
     if game is not None:
         points = _("{points} of {total} points").format(points=game.total, total=MAX_POINTS * len(game.rounds))
-        st.markdown(f"##### {points}", anchors=False)
+        st.markdown(f"## {points}", anchors=False)
         card = encode_png(render_game_card(game.rounds, datetime.now().astimezone().date()))
         results = format_list(f"{_(round_.challenge.name)} {round_.points}" for round_ in game.rounds)
         st.image(card, width="stretch", alt=_("The result: {results}").format(results=results))

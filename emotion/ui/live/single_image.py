@@ -17,7 +17,7 @@ def show_single_image() -> None:
         faces = annotated_photo.show_annotated_photo(
             upload.getvalue(), _("the image"), key="live_photo", alt_text=_("The image")
         )
-        st.markdown(f"##### {components.format_counts(faces).capitalize()}", anchors=False)
+        st.markdown(f"## {components.format_counts(faces).capitalize()}", anchors=False)
 
 
 def show_example() -> None:

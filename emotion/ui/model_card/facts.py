@@ -30,7 +30,7 @@ def format_source(name: Any) -> str:
 
 def show_details(bundle: ModelBundle) -> None:
     """Show architecture, input, output, format and calibration of the classifier."""
-    st.subheader(_("Model details"), anchor=False)
+    st.header(_("Model details"), anchor=False)
     rows = "\n".join(f"| {title} | {text} |" for title, text in list_details(bundle).items())
     if size := _describe_size(bundle):
         st.caption(size)
@@ -66,7 +66,7 @@ def list_details(bundle: ModelBundle) -> dict[str, str]:
 
 def show_intended_use() -> None:
     """Show what the classifier is for, and what it is not for."""
-    st.subheader(_("Intended use"), anchor=False)
+    st.header(_("Intended use"), anchor=False)
     st.markdown(
         _(
             "Statistics and search in one's own photos and videos, teaching, and research on such classifiers, with a "
@@ -80,7 +80,7 @@ def show_intended_use() -> None:
 
 def show_data(bundle: ModelBundle, report: Mapping[str, Any]) -> None:
     """Show what the classifier learned from, and the sizes of the splits."""
-    st.subheader(_("Data"), anchor=False)
+    st.header(_("Data"), anchor=False)
     st.markdown("\n".join(f"- {fact}" for fact in [*_list_training_facts(bundle), *list_splits(bundle, report)]))
 
 
@@ -106,7 +106,7 @@ def list_splits(bundle: ModelBundle, report: Mapping[str, Any]) -> list[str]:
 
 def show_limitations(bundle: ModelBundle) -> None:
     """Show what the figures of the classifier do not say."""
-    st.subheader(_("Limits"), anchor=False)
+    st.header(_("Limits"), anchor=False)
     limitations = [
         _(
             "**Groups of people.** The data have no age, sex or skin color, so accuracy by group cannot be measured; "

@@ -72,7 +72,7 @@ def show_per_class_metrics(report: Mapping[str, Any]) -> None:
     scores = (test.get("as_displayed") or test.get("ferplus") or test).get("per_class")
     if not scores:
         return
-    st.subheader(_("By expression"), anchor=False)
+    st.header(_("By expression"), anchor=False)
     rows = [{"label": name, **metrics} for name, metrics in scores.items()]
     table = prediction_tables.class_metrics_table(rows)
     alt_text = format_list(
@@ -94,7 +94,7 @@ def show_calibration(report: Mapping[str, Any], min_confidence: float) -> None:
     displayed = test.get("as_displayed") or test.get("ferplus") or test
     if not displayed.get("reliability"):
         return
-    st.subheader(_("Calibration"), anchor=False)
+    st.header(_("Calibration"), anchor=False)
     if displayed.get("votes_reliability"):
         rows, ece, quantity = displayed["votes_reliability"], displayed["votes_ece"], _("share of people who agree")
         explanation = _(
@@ -108,7 +108,7 @@ def show_calibration(report: Mapping[str, Any], min_confidence: float) -> None:
     components.show_chart(chart, key="card_reliability", alt_text=alt_text)
     st.caption(explanation + " " + _("Calibration error: {points:.1f} points.").format(points=ece * 100))
     if displayed.get("coverage"):
-        st.subheader(_("Coverage and accuracy"), anchor=False)
+        st.header(_("Coverage and accuracy"), anchor=False)
         rows = pd.DataFrame(displayed["coverage"])
         current = rows.iloc[(rows["threshold"] - min_confidence).abs().argmin()]
         components.show_chart(
@@ -138,7 +138,7 @@ def show_robustness(bundle: ModelBundle) -> None:
     for corruption, title in _CORRUPTION_TITLES.items():
         rows = pd.DataFrame(table[table["corruption"] == corruption])
         if len(rows):
-            st.subheader(_(title), anchor=False)
+            st.header(_(title), anchor=False)
             unit = str(rows["unit"].iloc[0])
             unit = _(unit) if unit else ""
             alt_text = _("{title}: accuracy by {unit}").format(title=_(title), unit=unit)

@@ -60,7 +60,7 @@ def show_misleading_conditions() -> None:
     found = _find_breaking_points(generators[0].sha256, classifier.bundle.sha256, sampler, classifier)
     if not found:
         return
-    st.subheader(_("What changes a prediction"), anchor=False)
+    st.header(_("What changes a prediction"), anchor=False)
     st.write(_("The mildest change of a synthetic face that leads to another prediction."))
     points = [*found.values()]
     for start in range(0, len(points), _NUM_COLUMNS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from emotion.faces import Face
+from emotion.formatting import format_pair
 from emotion.ui import components, session
 from emotion.ui.photos import photo_cache
 
@@ -26,7 +27,7 @@ def show_annotated_photo(content: bytes, name: str, *, key: str, alt_text: str) 
         analysis,
         faces,
         key=key,
-        alt_text=f"{alt_text}: {components.format_counts(faces)}",
+        alt_text=format_pair(alt_text, components.format_counts(faces)),
         anonymize=settings.anonymize,
     )
     return faces

@@ -31,7 +31,7 @@ def show_details(photo: Photo, selected: int, settings: SessionSettings) -> None
         st.pagination(len(photo.faces), key="photo_face")
     prediction = f"{get_style(face.display_label).symbol} {components.format_prediction(face)}"
     title = _("Face {number}: {prediction}").format(number=selected, prediction=prediction)
-    st.markdown(f"##### {title}", anchors=False)
+    st.markdown(f"## {title}", anchors=False)
     if face.uncertainty_reason:
         st.markdown(components.format_uncertainty(face))
     with st.container(horizontal=True):

@@ -9,7 +9,7 @@ import streamlit as st
 
 from emotion.expressions import get_style, legend_order, symbol_and_name
 from emotion.faces import Face
-from emotion.formatting import format_list
+from emotion.formatting import format_list, format_pair
 from emotion.media.image_array import ImageArray
 from emotion.results.photo_order import ORDERS, FacePosition, Order, list_faces, list_photos
 from emotion.results.photos import Photo
@@ -51,7 +51,8 @@ def show_gallery(analyzed_photos: Sequence[Photo], anonymize: bool) -> None:
     all_faces = [face for photo in analyzed_photos for face in photo.faces]
     num_photos = ngettext("{count} photo", "{count} photos", len(analyzed_photos)).format(count=len(analyzed_photos))
     counts = components.format_counts(all_faces)
-    st.markdown(f"**{format_list((num_photos, format_face_count(len(all_faces))))}:** {counts}")
+    numbers = format_list((num_photos, format_face_count(len(all_faces))))
+    st.markdown(_("**{numbers}:** {counts}").format(numbers=numbers, counts=counts))
     shows_faces = False
     if all_faces:
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -202,7 +203,7 @@ def _show_photos(analyzed_photos: Sequence[Photo], positions: Sequence[FacePosit
         components.Thumbnail(
             photo_cache.get_thumbnail(photo, anonymize),
             f"{photo.name}\n{format_face_count(len(photo.faces))}",
-            f"{photo.name}: {components.format_counts(photo.faces)}",
+            format_pair(photo.name, components.format_counts(photo.faces)),
         )
         for _position, photo in shown
     ]

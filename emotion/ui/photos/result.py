@@ -9,6 +9,7 @@ import streamlit as st
 
 from emotion import charts
 from emotion.faces import Face
+from emotion.formatting import format_pair
 from emotion.recognition.annotation import MAX_FULL_LABELS
 from emotion.results import tables
 from emotion.results.photo_order import FacePosition, list_faces
@@ -52,7 +53,7 @@ def show_result(photo: Photo, settings: SessionSettings, *, is_single: bool) -> 
 
 def _show_photo(photo: Photo, selected: int, settings: SessionSettings) -> None:
     """Show the annotated photo, and how it was reduced or rotated."""
-    alt_text = f"{photo.name}: {components.format_counts(photo.faces)}"
+    alt_text = format_pair(photo.name, components.format_counts(photo.faces))
     components.show_annotated_image(
         photo_cache.get_detail(photo) if components.is_zoomed(_PICTURE_KEY, alt_text) else photo.analysis,
         photo.faces,
@@ -107,7 +108,7 @@ def _show_group(faces: tuple[Face, ...]) -> None:
     """Show the counts of the expressions of all faces."""
     counts = components.format_counts(faces)
     title = _("{group}: {counts}").format(group=gallery.format_face_count(len(faces)), counts=counts)
-    st.markdown(f"##### {title}", anchors=False)
+    st.markdown(f"## {title}", anchors=False)
     components.show_chart(
         charts.plot_group_shares(tables.counts_table(faces)),
         key="photo_group",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from emotion import charts
 from emotion.expressions import symbol_and_name, translate_label
 from emotion.faces import Face, Scores
-from emotion.formatting import format_list, format_percent
+from emotion.formatting import format_list, format_pair, format_percent
 from emotion.media.image_reader import read_image
 from emotion.model_store.store import ModelBundle, open_model
 from emotion.recognition.classification import ExpressionClassifier
@@ -87,7 +87,7 @@ def show_disagreement(runs: RunsByName) -> None:
         default=next(iter(groups)),
         required=True,
         key=f"runs_group_{first_name}_{second_name}",
-        format_func=lambda name: f"{titles[name]}: {len(groups[name])}",
+        format_func=lambda name: format_pair(titles[name], str(len(groups[name]))),
     )
     _show_faces(runs[first_name], (first_name, second_name), (first, second), groups[group or next(iter(groups))])
 
@@ -133,7 +133,9 @@ def _show_faces(
         face_index = indices[0][row]
         true_label = pair[0].class_names[pair[0].labels[face_index]]
         labels = [pair[i].class_names[predicted[i][indices[i][row]]] for i in range(2)]
-        title = format_list(f"{name}: {translate_label(label)}" for name, label in zip(names, labels, strict=True))
+        title = format_list(
+            format_pair(name, translate_label(label)) for name, label in zip(names, labels, strict=True)
+        )
         caption = "\n".join(
             f"{validation_faces.CORRECT_MARKS[label == true_label]} {symbol_and_name(label)}" for label in labels
         )

@@ -156,7 +156,7 @@ def show_comparison(runs: RunsByName) -> None:
 def _show_differing_settings(runs: RunsByName) -> None:
     # Some configurations lack the network; the card has it.
     settings = tables.diff_settings({name: {"network": run.network, **run.config} for name, run in runs.items()})
-    st.markdown("##### " + _("Settings that differ"), anchors=False)
+    st.markdown("## " + _("Settings that differ"), anchors=False)
     if settings.empty:
         st.write(_("None that these runs recorded."))
     else:
@@ -211,7 +211,7 @@ def show_robustness(runs: RunsByName) -> None:
         rows = pd.DataFrame(table[table["corruption"] == corruption])
         title = _(CORRUPTION_NAMES.get(str(corruption), str(corruption)))
         with columns[i % 2]:
-            st.markdown(f"##### {messages.escape_markdown(title)}", anchors=False)
+            st.markdown(f"## {messages.escape_markdown(title)}", anchors=False)
             unit = str(rows["unit"].iloc[0])
             unit = _(unit) if unit else ""
             components.show_chart(

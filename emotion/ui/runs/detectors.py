@@ -38,7 +38,7 @@ def show_detector_comparison(rows: Sequence[Mapping[str, Any]]) -> None:
             in_milliseconds=True,
         )
     with columns[1]:
-        st.markdown("##### " + _("How to read this"), anchors=False)
+        st.markdown("## " + _("How to read this"), anchors=False)
         st.markdown("\n".join(f"- {text}" for text in _explain(rows)))
     table = tables.detectors_table(rows)
     with st.expander(_("All numbers"), icon=":material/table_rows:"):
@@ -84,7 +84,7 @@ def _filter_rows(table: pd.DataFrame, **criteria: str) -> pd.DataFrame:
 def _show_chart(title: str, table: pd.DataFrame, key: str, *, in_milliseconds: bool = False) -> None:
     """Show a chart with its title, unless it has no values."""
     if bool(table["value"].notna().any()):
-        st.markdown(f"##### {title}", anchors=False)
+        st.markdown(f"## {title}", anchors=False)
         rows = table[["detector", "case", "value"]].itertuples(index=False)
         alt_text = "; ".join(f"{detector}, {case}: {value:.3g}" for detector, case, value in rows)
         components.show_chart(

@@ -27,7 +27,7 @@ def show_end_to_end(results: Sequence[Mapping[str, Any]]) -> None:
     """Show the detection rate and the accuracy of detector and classifier together, for each detector."""
     if not results:
         return
-    st.subheader(_("End-to-end accuracy"), anchor=False)
+    st.header(_("End-to-end accuracy"), anchor=False)
     table = prediction_tables.end_to_end_intervals(results, {key: _(name) for key, name in _METRIC_NAMES.items()})
     alt_text = "; ".join(
         _("{detector}: accuracy {percent} on all faces").format(

@@ -8,6 +8,7 @@ from emotion.errors import EmotionError
 from emotion.training.finished_runs import evaluation as run_evaluation
 from emotion.training.run_listing import RunSummary
 from emotion.translation.messages import gettext as _
+from emotion.translation.messages import translate_text
 from emotion.ui import messages
 
 
@@ -21,7 +22,9 @@ def show_evaluation(run: RunSummary) -> None:
         st.caption(_("Its predictions were not saved."))
         return
     if state is not None and state.status == "failed":
-        st.error(messages.escape_markdown(state.error or _("It failed; see log.txt in its folder.")))
+        st.error(
+            messages.escape_markdown(translate_text(state.error or "") or _("It failed; see log.txt in its folder."))
+        )
     try:
         run_evaluation.find_dataset(run)
     except EmotionError as error:

@@ -83,7 +83,7 @@ def _show_cell(run: RunSummary, preds: Predictions, epoch: int, key: str) -> Non
     title = _("{label}, predicted {predicted}: {count}").format(
         label=symbol_and_name(true_label), predicted=symbol_and_name(predicted_label), count=len(indices)
     )
-    st.markdown(f"##### {messages.escape_markdown(title)}", anchors=False)
+    st.markdown(f"### {messages.escape_markdown(title)}", anchors=False)
     if len(indices):
         show_faces(run, preds, indices.tolist(), key=f"{key}_face", predicted=preds.at_epoch(epoch))
 

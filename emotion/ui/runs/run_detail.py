@@ -20,7 +20,7 @@ from emotion.training.runs.predictions import ROBUSTNESS_FILE, Predictions
 from emotion.training.runs.tracked_examples import EXAMPLES_FILE
 from emotion.training.tables import CurveMetric
 from emotion.translation.messages import gettext as _
-from emotion.translation.messages import gettext_noop, ngettext
+from emotion.translation.messages import gettext_noop, ngettext, translate_text
 from emotion.ui import components, messages, models
 from emotion.ui.runs import annotations, curves, end_to_end, evaluation, predictions, run_actions, run_table
 from emotion.ui.runs import detectors as training_detectors
@@ -33,13 +33,13 @@ state = st.session_state
 
 def show_run(name: str, run: RunSummary, fill_form: FillForm) -> None:
     """Show one run; `fill_form` repeats it."""
-    st.subheader(messages.escape_markdown(name), anchor=False)
+    st.header(messages.escape_markdown(name), anchor=False)
     st.caption(messages.escape_markdown(_format_summary(run)))
     annotations.show_annotations(run)
     if run.is_active:
         st.info(_("It is running: the Training page shows its progress."), icon=":material/school:")
     if run.error:
-        st.warning(messages.escape_markdown(run.error), icon=":material/info:")
+        st.warning(messages.escape_markdown(translate_text(run.error)), icon=":material/info:")
     if run.is_damaged:
         run_actions.show_actions(name, run, None, fill_form)
         return
@@ -133,7 +133,7 @@ def _show_curves(rows: tables.Rows) -> None:
     for metric, table in curves.items():
         if len(table):
             title = _(CURVE_TITLES[metric])
-            st.markdown(f"##### {title}", anchors=False)
+            st.markdown(f"### {title}", anchors=False)
             chart = charts.plot_training_curve(table, as_percent=metric == "accuracy")
             components.show_chart(
                 chart, key=f"runs_learning_{metric}", alt_text=_("{metric} by epoch").format(metric=title)

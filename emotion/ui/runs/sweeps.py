@@ -20,7 +20,7 @@ from emotion.training.sweep.manager import SweepSummary
 from emotion.training.sweep.records import SweepRecord
 from emotion.training.sweep.space import Dimension, Range
 from emotion.translation.messages import gettext as _
-from emotion.translation.messages import gettext_noop, ngettext
+from emotion.translation.messages import gettext_noop, ngettext, translate_text
 from emotion.ui import components, messages
 from emotion.ui.runs import run_detail
 from emotion.ui.runs.run_actions import FillForm
@@ -57,7 +57,7 @@ def show_sweeps(listed: Sequence[SweepSummary], fill_form: FillForm) -> None:
     )
     sweep = by_folder[folder]
     if sweep.error:
-        st.warning(messages.escape_markdown(sweep.error), icon=":material/info:")
+        st.warning(messages.escape_markdown(translate_text(sweep.error)), icon=":material/info:")
     if sweep.record is not None:
         with messages.error_box("showing the sweep"):  # whatever it is, the sweep can still be deleted
             _show_record(sweep, sweep.record, fill_form)
@@ -75,7 +75,7 @@ def _show_record(sweep: SweepSummary, record: SweepRecord, fill_form: FillForm) 
     if table.empty:
         st.write(_("No trial has a whole epoch yet."))
         return
-    st.markdown("##### " + _("Settings and accuracy"), anchors=False)
+    st.markdown("## " + _("Settings and accuracy"), anchors=False)
     chart = charts.plot_parallel_coordinates(tables.coordinates_table(record), tables.axis_ends_table(record))
     components.show_chart(
         chart,
@@ -85,7 +85,7 @@ def _show_record(sweep: SweepSummary, record: SweepRecord, fill_form: FillForm) 
     st.caption(_("Each line is a trial. Point at it for its values."))
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("##### " + _("Best so far"), anchors=False)
+        st.markdown("## " + _("Best so far"), anchors=False)
         baseline = record.baseline
         best_chart = charts.plot_best_so_far(table, baseline.best_accuracy if baseline else None)
         components.show_chart(
@@ -94,7 +94,7 @@ def _show_record(sweep: SweepSummary, record: SweepRecord, fill_form: FillForm) 
         st.caption(_("Dashed: the settings as they were given."))
     with right:
         _show_importance(record)
-    st.markdown("##### " + _("Trials"), anchors=False)
+    st.markdown("## " + _("Trials"), anchors=False)
     _show_trials(sweep, record, fill_form)
 
 
@@ -127,7 +127,7 @@ def _show_metrics(sweep: SweepSummary, record: SweepRecord) -> None:
 
 
 def _show_importance(record: SweepRecord) -> None:
-    st.markdown("##### " + _("What matters"), anchors=False)
+    st.markdown("## " + _("What matters"), anchors=False)
     if record.importance is None:
         st.write(_("It is measured at the end, from at least four trials."))
         return
@@ -179,7 +179,7 @@ def _show_trials(sweep: SweepSummary, record: SweepRecord, fill_form: FillForm) 
         title = _("{sweep}, trial {number}").format(sweep=sweep.name, number=trial.number)
         run_detail.show_run(title, run, fill_form)
     elif trial.error:
-        st.warning(messages.escape_markdown(trial.error), icon=":material/info:")
+        st.warning(messages.escape_markdown(translate_text(trial.error)), icon=":material/info:")
 
 
 def _make_column(name: str, dimension: Dimension) -> ColumnConfig:

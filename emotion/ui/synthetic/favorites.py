@@ -44,7 +44,7 @@ def show_favorites(sampler: Sampler) -> None:
     favorites = [one for one in state.get(_KEY, []) if {*one.labels} <= {*sampler.labels}]
     if not favorites:
         return
-    st.markdown("##### " + _("Favorites"), anchors=False)
+    st.markdown("## " + _("Favorites"), anchors=False)
     thumbnails = [
         components.Thumbnail(
             np.dstack([enlarging.enlarge_face(one.generate(sampler))] * 3),

@@ -80,7 +80,7 @@ def show_training_history(bundle: ModelBundle) -> None:
             titles = {name: _(metric) for name, metric in names.items()}
             table = columns.rename(columns=titles).melt("epoch", var_name="metric").dropna()
             if not table.empty:
-                st.markdown("##### " + _(title), anchors=False)
+                st.markdown("### " + _(title), anchors=False)
                 chart = charts.plot_generator_history(table, epoch, as_percent=as_percent, log_scale=log_scale)
                 components.show_chart(chart, key=f"gen_{'_'.join(names)}", alt_text=_(title))
 

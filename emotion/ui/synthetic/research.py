@@ -12,13 +12,13 @@ from emotion.ui.synthetic import generator, sheet
 
 def show_research(sampler: Sampler) -> None:
     """Show training history, quality, nearest training faces and the study of augmentation."""
-    st.subheader(_("Training history"), anchor=False)
+    st.header(_("Training history"), anchor=False)
     generator.show_training_history(sampler.bundle)
-    st.subheader(_("Quality"), anchor=False)
+    st.header(_("Quality"), anchor=False)
     generator.show_quality(sampler.bundle)
-    st.subheader(_("Does synthetic data help training?"), anchor=False)
+    st.header(_("Does synthetic data help training?"), anchor=False)
     generator.show_augmentation_study(sampler.bundle)
-    st.subheader(_("Nearest training faces"), anchor=False)
+    st.header(_("Nearest training faces"), anchor=False)
     seed, label = st.session_state.get("gen_pick") or (sheet.DEFAULT_SEED, sampler.labels[0])
     if label not in sampler.labels:
         label = sampler.labels[0]

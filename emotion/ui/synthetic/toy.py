@@ -33,7 +33,7 @@ def show_toy(sampler: Sampler, seed: int, label: str, truncation: float) -> None
     with messages.error_box(_("this face")):  # a rerun of the fragment is outside the box of the page
         left, right = st.columns([1, 1], gap="large")
         with right:
-            st.subheader(_("Seed {seed}, {label}").format(seed=seed, label=translate_label(label)), anchor=False)
+            st.header(_("Seed {seed}, {label}").format(seed=seed, label=translate_label(label)), anchor=False)
             choice = _choose_expression(sampler, seed, label, truncation)
         face = choice.generate(sampler)
         (scores,) = synthetic_faces.classify_faces(face[None])

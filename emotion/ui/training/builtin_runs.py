@@ -19,7 +19,7 @@ def show_builtin_runs(runs: list[RunSummary]) -> None:
     builtin = [run for run in runs if run.is_builtin and not run.source_run and run.kind == "classifier"]
     if not builtin:
         return
-    st.markdown("##### " + _("Included runs"), anchors=False)
+    st.markdown("## " + _("Included runs"), anchors=False)
     columns = st.columns(3, gap="medium")
     for i, run in enumerate(builtin):
         with columns[i % 3], st.container(border=True):

@@ -25,17 +25,17 @@ def show_form() -> None:
     errors: list[str] = []
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("##### " + _("Data"), anchors=False)
+        st.markdown("## " + _("Data"), anchors=False)
         source = data.choose_source(errors)
     with right:
-        st.markdown("##### " + _("Model"), anchors=False)
+        st.markdown("## " + _("Model"), anchors=False)
         is_fine_tuning = fine_tuning.choose_method(source.path, source.info) == fine_tuning.FINE_TUNE
         template = fine_tuning.choose_source() if is_fine_tuning else None
         architecture = get_architecture(template.network) if template else choose_architecture()
     with left:
         dataset = data.choose_labels(source, architecture, errors)
     if template is None:
-        st.markdown("##### " + _("Settings"), anchors=False)
+        st.markdown("## " + _("Settings"), anchors=False)
     plan = fine_tuning.choose_plan(template, dataset) if template else choose_plan(architecture, dataset, errors)
     if plan is None:
         return

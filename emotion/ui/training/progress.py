@@ -16,7 +16,7 @@ from emotion.training.run_listing import RunSummary
 from emotion.training.runs.step_monitor import read_steps
 from emotion.training.tables import Rows
 from emotion.translation.messages import gettext as _
-from emotion.translation.messages import gettext_noop
+from emotion.translation.messages import gettext_noop, translate_text
 from emotion.ui import components, messages
 from emotion.ui.runs import run_table
 from emotion.ui.runs.run_table import CURVE_TITLES
@@ -74,7 +74,7 @@ def _show_waiting(run: RunSummary) -> None:
 
 def _show_running(run: RunSummary) -> None:
     history, steps = run_table.load_history(run), read_steps(run.folder)
-    st.markdown(f"#### {messages.escape_markdown(run.name)}", anchors=False)
+    st.markdown(f"## {messages.escape_markdown(run.name)}", anchors=False)
     st.progress(_compute_progress(run, steps), messages.escape_markdown(_format_status(run, steps)))
     _show_controls(run)
     warning = tables.detect_overfitting(history, run.epochs)
@@ -160,7 +160,7 @@ def _show_curves(run: RunSummary, history: Rows, steps: Rows) -> None:
     for column, metric in zip(columns, CURVE_TITLES, strict=True):
         title = _(CURVE_TITLES[metric])
         with column:
-            st.markdown(f"##### {title}", anchors=False)
+            st.markdown(f"### {title}", anchors=False)
             chart = charts.plot_training_curve(
                 tables.step_curves_table(history, steps, metric), as_percent=metric == "accuracy"
             )
@@ -213,7 +213,7 @@ def show_ended_runs(runs: list[RunSummary]) -> None:
             accuracy = formatting.format_accuracy(run.best_accuracy)
             best = _("Accuracy {accuracy} in epoch {epoch}.").format(accuracy=accuracy, epoch=run.best_epoch)
             status = _(_STATUS_TEXT[run.state]).format(epochs=tables.format_epochs(run))
-            text = " ".join(filter(None, [status, best if accuracy else "", run.error]))
+            text = " ".join(filter(None, [status, best if accuracy else "", translate_text(run.error or "")]))
             st.markdown(
                 f"**{messages.escape_markdown(run.name)}**  \n{messages.escape_markdown(text)}", width="stretch"
             )

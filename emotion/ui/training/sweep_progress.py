@@ -16,7 +16,7 @@ from emotion.training.sweep import tables
 from emotion.training.sweep.manager import SweepSummary
 from emotion.training.sweep.records import SweepRecord
 from emotion.translation.messages import gettext as _
-from emotion.translation.messages import gettext_noop
+from emotion.translation.messages import gettext_noop, translate_text
 from emotion.ui import components, messages
 from emotion.ui.runs import sweeps
 
@@ -66,7 +66,7 @@ def _show_live(folders: Sequence[Path]) -> None:
 
 
 def _show_running(sweep: SweepSummary) -> None:
-    st.markdown(f"#### {messages.escape_markdown(sweep.name)}", anchors=False)
+    st.markdown(f"## {messages.escape_markdown(sweep.name)}", anchors=False)
     if sweep.is_waiting or sweep.record is None:
         st.markdown(":material/hourglass_empty: " + _("Waits for its turn."))
     else:
@@ -109,7 +109,7 @@ def show_ended_sweeps(listed: Sequence[SweepSummary]) -> None:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             status = _(_STATUS_TEXT[sweep.state.status])
             text = status.format(progress=format_status(sweep.record)) if sweep.record else ""
-            reason = sweep.error or ""
+            reason = translate_text(sweep.error or "")
             st.markdown(
                 f"**{messages.escape_markdown(sweep.name)}**  \n{messages.escape_markdown(' '.join([text, reason]))}",
                 width="stretch",

@@ -14,7 +14,7 @@ from emotion.video.analysis import VideoAnalysis
 
 def show_header(analysis: VideoAnalysis) -> None:
     """Show the name and the summary of a video, and the buttons to go back, analyze it again or delete it."""
-    st.subheader(messages.escape_markdown(analysis.name), anchor=False)
+    st.header(messages.escape_markdown(analysis.name), anchor=False)
     st.caption(messages.escape_markdown(selection.format_summary(analysis)))
     time_range = None
     with st.container(horizontal=True):

@@ -9,7 +9,7 @@ import streamlit as st
 
 from emotion.formatting import format_clock_tenths
 from emotion.translation.messages import gettext as _
-from emotion.ui import messages
+from emotion.ui import messages, streamlit_workarounds
 from emotion.ui.video.charts import timeline
 from emotion.video.analysis import VideoAnalysis
 from emotion.video.edits.markers import MAX_NOTE_LENGTH, Marker, remove_marker, set_marker
@@ -21,7 +21,7 @@ def show_markers(analysis: VideoAnalysis, markers: Sequence[Marker]) -> None:
     """Show the markers with their notes, to change, to remove and to seek to; nothing without one."""
     if not markers:
         return
-    st.markdown("##### " + _("Markers"), anchors=False)
+    st.markdown("### " + _("Markers"), anchors=False)
     for marker in markers:
         key = f"{analysis.folder.name}_{marker.timestamp}"
         note_key = f"video_note_{key}"
@@ -44,9 +44,9 @@ def show_markers(analysis: VideoAnalysis, markers: Sequence[Marker]) -> None:
                 on_change=_make_note_callback(analysis, marker, note_key),
             )
             st.button(
-                "",
+                _("Remove marker"),
                 icon=":material/delete:",
-                key=f"video_unmark_{key}",
+                key=f"video_unmark_{key}{streamlit_workarounds.ICON_ONLY}",
                 type="tertiary",
                 help=_("Remove marker"),
                 on_click=_make_callback(remove_marker, analysis.folder, marker.timestamp),

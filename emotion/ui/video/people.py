@@ -10,10 +10,10 @@ import streamlit as st
 
 from emotion import charts
 from emotion.expressions import UNCERTAIN, get_style, symbol_and_name
-from emotion.formatting import format_clock, format_clock_tenths, format_percent
+from emotion.formatting import format_clock, format_clock_tenths, format_pair, format_percent
 from emotion.translation.messages import gettext as _
 from emotion.translation.messages import ngettext
-from emotion.ui import components, messages
+from emotion.ui import components, messages, streamlit_workarounds
 from emotion.ui.video import frames, selection
 from emotion.ui.video.charts import timeline
 from emotion.video.analysis import MIN_GROUP_FACES, VideoAnalysis
@@ -109,7 +109,14 @@ def _show_person(analysis: VideoAnalysis, person: Person, others: Sequence[Perso
                 for label, share in [*person.expression_shares.items()][:3]
             ]
             st.caption(messages.escape_markdown(" · ".join(shares)))
-        with st.popover("", icon=":material/more_vert:", help=_("Hide or merge"), width="content"):
+        menu = st.popover(
+            _("Hide or merge"),
+            icon=":material/more_vert:",
+            help=_("Hide or merge"),
+            width="content",
+            key=f"video_menu_{key}{streamlit_workarounds.ICON_ONLY}",
+        )
+        with menu:
             _show_menu(analysis, person, others, key)
 
 
@@ -174,7 +181,7 @@ def make_share_bar(shares: Mapping[str, float]) -> str:
 
 def show_face_counts(analysis: VideoAnalysis) -> None:
     """Show how many faces show each expression over time."""
-    st.markdown("##### " + _("Everyone over time"), anchors=False)
+    st.markdown("### " + _("Everyone over time"), anchors=False)
     alt_text = _("How many faces show what, over {duration}. Altogether: {shares}").format(
         duration=format_clock(analysis.duration), shares=selection.format_shares(analysis.expression_shares())
     )
@@ -189,13 +196,13 @@ def show_face_counts(analysis: VideoAnalysis) -> None:
 
 def show_shares(analysis: VideoAnalysis, visible_people: Sequence[Person]) -> None:
     """Show the shares of expressions of each person and of all, and when each was seen."""
-    st.markdown("##### " + _("Share of the time"), anchors=False)
+    st.markdown("### " + _("Share of the time"), anchors=False)
     longest = sorted(visible_people, key=lambda person: -person.duration)[:_MAX_BARS]
     all_shares = analysis.expression_shares()
     descriptions = (
         [_("Everyone: {shares}").format(shares=selection.format_shares(all_shares))] if len(longest) > 1 else []
     )
-    descriptions += [f"{person.name}: {selection.format_shares(person.expression_shares)}" for person in longest]
+    descriptions += [format_pair(person.name, selection.format_shares(person.expression_shares)) for person in longest]
     table = build_share_table([(person.name, person.expression_shares) for person in longest], all_shares)
     components.show_chart(charts.plot_people_shares(table), key="video_shares", alt_text="; ".join(descriptions))
     rows = [
@@ -215,7 +222,7 @@ def show_shares(analysis: VideoAnalysis, visible_people: Sequence[Person]) -> No
 
 def show_group_shares(analysis: VideoAnalysis) -> None:
     """Show the expressions of an audience over time; nothing with so few faces that single people would be shown."""
-    st.markdown("##### " + _("Audience"), anchors=False)
+    st.markdown("### " + _("Audience"), anchors=False)
     min_faces = st.slider(
         _("Minimum faces in frame"),
         2,

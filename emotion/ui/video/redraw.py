@@ -7,6 +7,7 @@ import streamlit as st
 from emotion.jobs import job
 from emotion.recognition.label_rendering import is_drawable
 from emotion.translation.messages import gettext as _
+from emotion.translation.messages import translate_text
 from emotion.ui import messages
 from emotion.ui.video import selection
 from emotion.video import library, redraw
@@ -24,7 +25,9 @@ def show_redraw(analysis: VideoAnalysis) -> None:
     failed = state is not None and state.status not in ("done", "stopped")
     if state is not None and failed:
         st.error(
-            messages.escape_markdown(state.error or _("The video could not be redrawn; see log.txt in its folder."))
+            messages.escape_markdown(
+                translate_text(state.error or "") or _("The video could not be redrawn; see log.txt in its folder.")
+            )
         )
     st.info(
         _(

@@ -11,6 +11,7 @@ import streamlit as st
 from emotion.formatting import format_clock
 from emotion.results import serialization
 from emotion.translation.messages import gettext as _
+from emotion.translation.messages import translate_text
 from emotion.ui import components, messages, streamlit_workarounds
 from emotion.ui.video import frames, markers, player, redraw, selection
 from emotion.ui.video import people as video_people
@@ -28,7 +29,9 @@ def show_status(analysis: VideoAnalysis) -> None:
     """Show how the analysis ended, unless it completed, and whether images are hidden."""
     job_state = analysis.state
     if job_state.status != "done":
-        sentences = [job_state.error or _("{status}.").format(status=selection.format_status(analysis))]
+        sentences = [
+            translate_text(job_state.error or "") or _("{status}.").format(status=selection.format_status(analysis))
+        ]
         if job_state.status == "interrupted":  # the message of the job is about resuming, which videos do not offer
             sentences = [_("The program ended during the analysis of this video.")]
         if analysis.num_frames:
@@ -97,7 +100,7 @@ def _show_no_faces(analysis: VideoAnalysis) -> None:
 
 def _show_downloads(analysis: VideoAnalysis, anonymize: bool) -> None:
     """Show downloads, which are made on the click; those with faces only without anonymization."""
-    st.markdown("##### " + _("Download"), anchors=False)
+    st.markdown("### " + _("Download"), anchors=False)
     stem = serialization.sanitize_filename(analysis.name).rsplit(".", 1)[0] or "video"
 
     def show_download(key: str, label: str, export: Callable[[VideoAnalysis], Any], suffix: str) -> None:

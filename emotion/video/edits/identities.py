@@ -49,7 +49,9 @@ class IdentityEdits:
             )
         except (TypeError, ValueError, AttributeError) as error:
             raise JobError(
-                f"{folder / IDENTITIES_FILE} is damaged: remove it, which resets names, merges and hidden faces."
+                _("{path} is damaged: remove it, which resets names, merges and hidden faces.").format(
+                    path=folder / IDENTITIES_FILE
+                )
             ) from error
 
     def write(self, folder: Path) -> None:

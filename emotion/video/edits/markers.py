@@ -36,7 +36,9 @@ def read_markers(folder: Path) -> list[Marker]:
         records = (read_json(folder / MARKERS_FILE) or {}).get("markers", [])
         return sorted(_make_marker(record["timestamp"], str(record["note"])) for record in records)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise JobError(f"{folder / MARKERS_FILE} is damaged: remove it, which removes the markers.") from error
+        raise JobError(
+            _("{path} is damaged: remove it, which removes the markers.").format(path=folder / MARKERS_FILE)
+        ) from error
 
 
 def set_marker(folder: Path, timestamp: float, note: str | None = None) -> None:

@@ -17,6 +17,7 @@ from emotion.formatting import format_percent
 from emotion.results import serialization, tables
 from emotion.results.photos import make_unique_names
 from emotion.storage import write_atomic
+from emotion.translation.messages import gettext as _
 from emotion.video.analysis import VideoAnalysis
 from emotion.video.edits.markers import read_markers
 from emotion.video.outputs.animated_gif import make_gif
@@ -148,7 +149,11 @@ def to_vtt(analysis: VideoAnalysis, track_id: int | None = None) -> str:
     if track_id is not None:
         people = [person for person in people if person.track_id == track_id]
         if not people:
-            raise EmotionError(f"There is no face {track_id} to make subtitles of; it may be hidden or merged.")
+            raise EmotionError(
+                _("There is no face {track_id} to make subtitles of; it may be hidden or merged.").format(
+                    track_id=track_id
+                )
+            )
     names = ", ".join(_escape_text(person.name) for person in people) or "none"
     header = f"WEBVTT\n\nNOTE\n{_escape_text(analysis.request.provenance_line)}\nFaces: {names}\n"
     return "\n".join([header, *_iter_cues(analysis, people)])
@@ -226,14 +231,20 @@ def to_gif(analysis: VideoAnalysis, start: float, end: float) -> bytes:
         EmotionError: There is no annotated video, no frame in that time, or it is longer than `MAX_GIF_SECONDS`.
     """
     if analysis.annotated_video is None:
-        raise EmotionError("There is no annotated video to make a GIF of; analyze it again with the video switched on.")
+        raise EmotionError(
+            _("There is no annotated video to make a GIF of; analyze it again with the video switched on.")
+        )
     if not (math.isfinite(start) and math.isfinite(end)) or start < 0 or not 0 < end - start <= MAX_GIF_SECONDS:
         raise EmotionError(
-            f"A GIF from second {start:g} to second {end:g} cannot be made; choose up to {MAX_GIF_SECONDS} seconds."
+            _(
+                "A GIF from second {start:g} to second {end:g} cannot be made; choose up to {max_gif_seconds} seconds."
+            ).format(start=start, end=end, max_gif_seconds=MAX_GIF_SECONDS)
         )
     gif = make_gif(analysis.annotated_video, start, end, analysis.request.provenance_line)
     if gif is None:
-        raise EmotionError(f"The video has no frame from second {start:g} on; choose an earlier part.")
+        raise EmotionError(
+            _("The video has no frame from second {start:g} on; choose an earlier part.").format(start=start)
+        )
     return gif
 
 
@@ -259,7 +270,9 @@ def write_results(analysis: VideoAnalysis, folder: Path) -> None:
         write_atomic(folder / "subtitles.zip", serialization.zip_files(dict(_iter_subtitles(analysis))))
     except OSError as error:
         raise JobError(
-            f"{folder} cannot be written to ({error.strerror}); make room or choose another folder."
+            _("{folder} cannot be written to ({reason}); make room or choose another folder.").format(
+                folder=folder, reason=error.strerror
+            )
         ) from error
 
 

@@ -10,7 +10,7 @@ import streamlit as st
 
 from emotion import charts
 from emotion.expressions import symbol_and_name, translate_label
-from emotion.formatting import format_list
+from emotion.formatting import format_list, format_pair
 from emotion.results.photos import make_unique_names
 from emotion.translation.messages import gettext as _
 from emotion.ui import components, messages
@@ -88,5 +88,5 @@ def _show_charts(analyses: Sequence[VideoAnalysis]) -> None:
     components.show_chart(
         charts.plot_people_shares(build_share_table([*shares.items()], {})),
         key="video_compare_shares",
-        alt_text="; ".join(f"{name}: {selection.format_shares(parts)}" for name, parts in shares.items()),
+        alt_text="; ".join(format_pair(name, selection.format_shares(parts)) for name, parts in shares.items()),
     )

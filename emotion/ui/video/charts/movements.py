@@ -20,7 +20,7 @@ from emotion.video.tables import get_column
 
 def show_movements(analysis: VideoAnalysis, visible_people: Sequence[Person]) -> None:
     """Show the curves of the movements of a face, which the user chooses where there are several."""
-    st.markdown("##### " + _("Movements"), anchors=False)
+    st.markdown("### " + _("Movements"), anchors=False)
     longest = max(visible_people, key=lambda person: person.duration)
     names = {person.track_id: person.name for person in visible_people}
     track_id = longest.track_id

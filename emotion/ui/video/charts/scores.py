@@ -25,7 +25,7 @@ _EVERYONE: Final = 0  # an option beside the numbers of faces, which begin at 1
 
 def show_scores(analysis: VideoAnalysis, visible_people: Sequence[Person]) -> None:
     """Show the curves of all scores of everyone, or of a face that the user chooses."""
-    st.markdown("##### " + _("Scores over time"), anchors=False)
+    st.markdown("### " + _("Scores over time"), anchors=False)
     names = {person.track_id: person.name for person in visible_people}
     track_id = _EVERYONE
     if len(names) > 1:
