@@ -24,7 +24,7 @@ from emotion.datasets.dataset import Dataset, clean_votes, expression_distributi
 from emotion.errors import DataError, EmotionError
 from emotion.training.runs.folder import CHECKPOINT_FILE, HISTORY_FILE, read_history
 from emotion.training.runs.step_monitor import TrainingStopped
-from tests.training.making import UNCHANGED, dataset, random_images, run_context, tiny
+from tests.training.making import UNCHANGED, CopyingReporter, dataset, random_images, run_context, tiny
 
 pytestmark = [
     pytest.mark.slow,
@@ -153,14 +153,12 @@ def test_the_native_network_resumes_bit_by_bit(tmp_path: Path) -> None:
     from emotion.training.classifier import config as classifier_config
     from emotion.training.classifier import trainer
 
-    config = classifier_config.TrainingConfig(epochs=2, batch_size=64)
-    for name, stops in (("whole", ()), ("broken", (1,))):
-        (tmp_path / name).mkdir()
-        for stop in stops:
-            with pytest.raises(TrainingStopped):
-                trainer.fit_classifier(dataset(192, 20), config, run_context(tmp_path / name, stop_after=stop))
-        trainer.fit_classifier(dataset(192, 20), config, run_context(tmp_path / name))
-    same_run(tmp_path / "whole", tmp_path / "broken")
+    config = classifier_config.TrainingConfig(epochs=2, batch_size=64, progressive_sizes=(48,))
+    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
+    whole.mkdir()
+    for folder, changes in ((whole, {"reporter": CopyingReporter(whole, resumed)}), (resumed, {})):
+        trainer.fit_classifier(dataset(192, 20), config, run_context(folder, **changes))
+    same_run(whole, resumed)
 
 
 def test_a_finished_training_trains_nothing_more(
