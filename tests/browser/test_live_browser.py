@@ -327,5 +327,5 @@ def open_steps(page: Page) -> None:
 def count_answers(page: Page) -> list[Any]:
     """Return a list that grows with each message that the server sends to the page."""
     answers = list[Any]()
-    page.on("websocket", lambda socket: socket.on("framereceived", answers.append))
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda answer: answers.append(answer)))
     return answers
