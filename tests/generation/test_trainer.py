@@ -149,8 +149,7 @@ def test_the_residual_networks_resume_exactly(guidance_classifier: ModelBundle, 
     """They are large enough for TensorFlow to use all cores, which must not change the result."""
     from emotion.generation import trainer
 
-    # A penalty in each step, since steps without one are compiled by themselves.
-    config = trainer.GanConfig(epochs=2, epoch_images=32, batch_size=16, gradient_penalty_interval=1)
+    config = trainer.GanConfig(epochs=2, epoch_images=32, batch_size=16, gradient_penalty_interval=2)
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
     whole.mkdir()
     for folder, changes in ((whole, {"reporter": CopyingReporter(whole, resumed)}), (resumed, {})):
