@@ -25,7 +25,7 @@ from emotion.generation.sampler import latent_from_seed
 from emotion.model_store.store import ModelBundle, open_model
 from emotion.training.runs.folder import CHECKPOINT_FILE, read_history
 from tests.generation.making import use_tiny_networks, write_classifier
-from tests.training.making import CopyingReporter, dataset, run_context
+from tests.training.making import dataset, run_context
 from tests.waiting import wait_until
 
 pytestmark = [
@@ -148,13 +148,18 @@ def test_a_killed_training_resumes_exactly(
 def test_the_residual_networks_resume_exactly(guidance_classifier: ModelBundle, tmp_path: Path) -> None:
     """They are large enough for TensorFlow to use all cores, which must not change the result."""
     from emotion.generation import trainer
+    from emotion.training.runs.step_monitor import TrainingStopped
 
     config = trainer.GanConfig(epochs=2, epoch_images=32, batch_size=16, gradient_penalty_interval=2)
-    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
-    whole.mkdir()
-    for folder, changes in ((whole, {"reporter": CopyingReporter(whole, resumed)}), (resumed, {})):
-        trainer.train_gan(dataset(35, 14), config, run_context(folder, **changes), guidance_classifier)
-    assert_same_run(whole, resumed)
+    for name, stop in (("whole", 0), ("broken", 1)):
+        (tmp_path / name).mkdir()
+        if stop:
+            with pytest.raises(TrainingStopped):
+                trainer.train_gan(
+                    dataset(35, 14), config, run_context(tmp_path / name, stop_after=stop), guidance_classifier
+                )
+        trainer.train_gan(dataset(35, 14), config, run_context(tmp_path / name), guidance_classifier)
+    assert_same_run(tmp_path / "whole", tmp_path / "broken")
 
 
 def test_export_only_trains_no_further_epoch(
