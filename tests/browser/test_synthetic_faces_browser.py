@@ -55,6 +55,8 @@ def test_seed_gives_equal_bytes_from_page_zip_and_cli(app: str, open_page: Open,
     seed.fill("7")
     seed.press("Enter")
     expect(page.get_by_text("Seed 7, happy")).to_be_visible()
+    # Until then a download further down may still be the one of the earlier seed.
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
     saved = list[bytes]()
     for label in ("This face", "All faces"):
         with page.expect_download() as download:
