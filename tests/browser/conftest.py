@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -70,21 +70,18 @@ def is_healthy(url: str) -> bool:
 
 
 @contextmanager
-def started(*flags: str, log: Path = Path(os.devnull), workspace: Path | None = None) -> Iterator[str]:
+def started(
+    *flags: str,
+    log: Path = Path(os.devnull),
+    workspace: Path | None = None,
+    program: Sequence[str] = ("emotion", "app"),
+) -> Iterator[str]:
     """Yield the address of a new app with the detector that is always available; `flags` are Streamlit's."""
     env = os.environ | {"EMOTION_YUNET": "none"} | ({"EMOTION_WORKSPACE": str(workspace)} if workspace else {})
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "emotion",
-        "app",
-        "--server.headless=true",
-        f"--server.port={port}",
-        *flags,
-    ]
+    command = [sys.executable, "-m", *program, "--server.headless=true", f"--server.port={port}", *flags]
     with log.open("wb") as out:
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=out, stderr=subprocess.STDOUT)
     url = f"http://127.0.0.1:{port}"
@@ -102,8 +99,8 @@ def started(*flags: str, log: Path = Path(os.devnull), workspace: Path | None = 
 
 @pytest.fixture(scope="package")
 def app() -> Iterator[str]:
-    """Yield the address of the app of all tests."""
-    with started() as url:
+    """Yield the address of the app of all tests, see `light_app`."""
+    with started(program=["tests.browser.light_app"]) as url:
         yield url
 
 
@@ -123,7 +120,9 @@ def video_url(app: str, browser: Any) -> Iterator[str]:
         expect(page.locator(".timeline.live")).to_be_visible()
         page.reload()  # the analysis goes on without the page, and the page finds it again
         expect(page.get_by_role("heading", name="Download")).to_be_visible(timeout=300_000)
-        yield page.url
+        url = page.url
+        page.close()
+        yield url
     finally:
         page.close()
         for video in library.list_videos():

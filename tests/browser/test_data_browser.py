@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from emotion.datasets.metadata import DATASETS_FOLDER
-from emotion.media.image_reader import encode_jpeg
 
 if os.environ.get("CI", "").lower() != "true":  # there a missing Playwright is a failure
     pytest.importorskip("playwright", reason="THE BROWSER TESTS DID NOT RUN: Playwright is not installed")
 from playwright.sync_api import Page, expect
+
+from tests.browser.cameras import write_camera_video
 
 pytestmark = pytest.mark.slow
 Open = Callable[..., Page]
@@ -85,16 +86,9 @@ def test_zip_becomes_a_data_set(app: str, open_page: Open, archive: Path, name: 
 @pytest.fixture
 def with_camera(start_browser: Callable[..., Any], sample: np.ndarray, tmp_path: Path) -> Any:
     """A browser whose camera shows a face that turns."""
-    frames = []
-    for angle in range(-10, 10):
-        turn = cv2.getRotationMatrix2D((225, 115), angle, 1)
-        frames.append(encode_jpeg(cv2.warpAffine(np.asarray(sample), turn, (512, 512))[:384].copy(), 90))
-    (tmp_path / "face.mjpeg").write_bytes(b"".join(frames))
-    return start_browser(
-        "--use-fake-device-for-media-stream",
-        "--use-fake-ui-for-media-stream",
-        f"--use-file-for-fake-video-capture={tmp_path / 'face.mjpeg'}",
-    )
+    turns = [cv2.getRotationMatrix2D((225, 115), angle, 1) for angle in range(-10, 10)]
+    frames = [cv2.warpAffine(np.asarray(sample), turn, (512, 512))[:384] for turn in turns]
+    return start_browser(*write_camera_video(tmp_path / "face.y4m", frames))
 
 
 def test_faces_are_taken_from_the_camera_while_a_button_is_held(app: str, open_page: Open, with_camera: Any) -> None:

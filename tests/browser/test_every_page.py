@@ -82,14 +82,15 @@ def is_probe(message: Any) -> bool:
 
 
 def wait_until_settled(page: Page) -> None:
-    """Wait until nothing new was drawn for a second."""
+    """Wait until the run of the page has ended, and what it sent is drawn."""
     before = None
-    for _ in range(60):
+    for _ in range(240):
+        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
         now = page.evaluate("() => document.querySelector('[data-testid=stMain]').innerHTML.length")
         if now == before and page.get_by_test_id("stSkeleton").count() == 0:
             return
         before = now
-        page.wait_for_timeout(1000)
+        page.wait_for_timeout(250)
     pytest.fail("the page changes without end")
 
 

@@ -27,9 +27,8 @@ def choose(page: Page, name: str) -> None:
     table.click(position={"x": 16, "y": ROW * (number + 1.5)})
 
 
-@pytest.mark.parametrize("width", [1360, 400])
-def test_shipped_runs_are_shown(app: str, open_page: Open, width: int) -> None:
-    page = open_page(f"{app}/runs", width=width)
+def test_shipped_runs_are_shown_on_a_phone(app: str, open_page: Open) -> None:
+    page = open_page(f"{app}/runs", width=400)
     expect(page.locator(CHARTS).first).to_be_visible()
     choose(page, "classifier")
     expect(page.get_by_text("70.6%")).to_be_visible()

@@ -122,13 +122,3 @@ def test_network_is_trained_stopped_resumed_opened_and_used(app: str, open_page:
     expect(page.locator(".annotated_image button").first).to_be_visible()
     page.get_by_test_id("stSidebar").get_by_text("Model", exact=True).click()
     expect(page.get_by_role("combobox", name="Classifier")).to_have_value(name)
-
-
-@pytest.mark.parametrize("width", [1360, 400])
-@pytest.mark.parametrize("place", ["train", "runs"])
-def test_training_pages_fit_the_window(app: str, open_page: Open, place: str, width: int) -> None:
-    page = open_page(f"{app}/{place}", width=width)
-    expect(page.get_by_text("Train a network" if place == "train" else "Compare trained")).to_be_visible()
-    expect(page.get_by_role("button", name="Start training")).to_have_count(int(place == "train"))
-    expect(page.locator("[data-testid=stStatusWidget]")).to_have_count(0)
-    assert page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0

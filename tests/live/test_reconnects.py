@@ -1,6 +1,6 @@
 """Cameras that connect and disconnect, over real WebRTC connections but without a browser.
 
-The environment variable EMOTION_RECONNECTS sets the number of clients (8; 200 take some minutes).
+The environment variable EMOTION_RECONNECTS sets the number of clients (4; 200 take some minutes).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from emotion.ui.webrtc_workarounds import disable_buffering
 
 pytestmark = pytest.mark.slow
 ResultT = TypeVar("T")
-NUM_CLIENTS = int(os.environ.get("EMOTION_RECONNECTS", "8"))
+NUM_CLIENTS = int(os.environ.get("EMOTION_RECONNECTS", "4"))
 SIZE = (160, 120)
 FACE_BOX = Box(40, 30, 80, 70)
 NO_ICE_SERVERS = RTCConfiguration(iceServers=[])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -143,6 +144,19 @@ class RecordingReporter:
 
     def progress(self, done: float, total: float, message: str = "", *, counts_time: bool = True) -> None:
         self.messages.append((done, total, message))
+
+
+class CopyingReporter(RecordingReporter):
+    """Copies the folder of the run after its first epoch, as a stop would leave it."""
+
+    def __init__(self, folder: Path, copy: Path) -> None:
+        super().__init__()
+        self._folder, self._copy = folder, copy
+
+    def progress(self, done: float, total: float, message: str = "", *, counts_time: bool = True) -> None:
+        super().progress(done, total, message, counts_time=counts_time)
+        if done == 1:
+            shutil.copytree(self._folder, self._copy)
 
 
 def run_context(folder: Path, stop_after: int = 0, **changes: Any) -> RunContext:

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -24,7 +25,7 @@ from emotion.datasets.dataset import Dataset, clean_votes, expression_distributi
 from emotion.errors import DataError, EmotionError
 from emotion.training.runs.folder import CHECKPOINT_FILE, HISTORY_FILE, read_history
 from emotion.training.runs.step_monitor import TrainingStopped
-from tests.training.making import UNCHANGED, dataset, random_images, run_context, tiny
+from tests.training.making import UNCHANGED, CopyingReporter, dataset, random_images, run_context, tiny
 
 pytestmark = [
     pytest.mark.slow,
@@ -93,12 +94,11 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[
 # --- going on ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stops", [(1,), (2, 3, 5)])
 def test_a_stopped_training_resumes_bit_by_bit(
-    trainer: ModuleType, uninterrupted: tuple[Path, list[NDArray]], tmp_path: Path, stops: tuple[int, ...]
+    trainer: ModuleType, uninterrupted: tuple[Path, list[NDArray]], tmp_path: Path
 ) -> None:
     data, crops = data_and_crops()
-    for stop in stops:
+    for stop in (1, 2, 5):  # also before and after a change of the size of images
         with pytest.raises(TrainingStopped, match=f"after epoch {stop} of 6"):
             trainer.fit_classifier(data, config_of(trainer, epochs=6), run_context(tmp_path, stop_after=stop), crops)
         assert [row["epoch"] for row in read_history(tmp_path)] == [str(n + 1) for n in range(stop)]
@@ -153,14 +153,12 @@ def test_the_native_network_resumes_bit_by_bit(tmp_path: Path) -> None:
     from emotion.training.classifier import config as classifier_config
     from emotion.training.classifier import trainer
 
-    config = classifier_config.TrainingConfig(epochs=2, batch_size=64)
-    for name, stops in (("whole", ()), ("broken", (1,))):
-        (tmp_path / name).mkdir()
-        for stop in stops:
-            with pytest.raises(TrainingStopped):
-                trainer.fit_classifier(dataset(192, 20), config, run_context(tmp_path / name, stop_after=stop))
-        trainer.fit_classifier(dataset(192, 20), config, run_context(tmp_path / name))
-    same_run(tmp_path / "whole", tmp_path / "broken")
+    config = classifier_config.TrainingConfig(epochs=2, batch_size=64, progressive_sizes=(48,))
+    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
+    whole.mkdir()
+    for folder, changes in ((whole, {"reporter": CopyingReporter(whole, resumed)}), (resumed, {})):
+        trainer.fit_classifier(dataset(192, 20), config, run_context(folder, **changes))
+    same_run(whole, resumed)
 
 
 def test_a_finished_training_trains_nothing_more(
@@ -186,17 +184,35 @@ def test_a_crash_between_row_and_checkpoint_leaves_no_row_twice(
     same_run(tmp_path, uninterrupted[0])
 
 
-@pytest.mark.parametrize("history", ["", "garbage\n", "seconds,loss\n1.5,2\n", None])
-def test_a_lost_history_ends_no_training(trainer: ModuleType, tmp_path: Path, history: str | None) -> None:
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a training that was stopped after the first of two epochs. Read-only."""
+    from emotion.training.classifier import trainer
+
+    folder = tmp_path_factory.mktemp("stopped")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer.multi_head, "CLASSIFIER_NETWORKS", {"seresnet": tiny})
+        with pytest.raises(TrainingStopped):
+            fit_two_epochs(trainer, run_context(folder, stop_after=1))
+    return folder
+
+
+def fit_two_epochs(trainer: ModuleType, run: Any) -> None:
     data, crops = data_and_crops()
-    with pytest.raises(TrainingStopped):
-        trainer.fit_classifier(data, config_of(trainer, epochs=2), run_context(tmp_path, stop_after=1), crops)
+    trainer.fit_classifier(data, config_of(trainer, epochs=2, progressive_sizes=(32,)), run, crops)
+
+
+@pytest.mark.parametrize("history", ["", "garbage\n", "seconds,loss\n1.5,2\n", None])
+def test_a_lost_history_ends_no_training(
+    trainer: ModuleType, stopped: Path, tmp_path: Path, history: str | None
+) -> None:
+    folder = shutil.copytree(stopped, tmp_path / "run")
     if history is None:
-        (tmp_path / HISTORY_FILE).unlink()
+        (folder / HISTORY_FILE).unlink()
     else:
-        (tmp_path / HISTORY_FILE).write_text(history)
-    trainer.fit_classifier(data, config_of(trainer, epochs=2), run_context(tmp_path), crops)
-    assert [row["epoch"] for row in rows(tmp_path)] == ["2"]
+        (folder / HISTORY_FILE).write_text(history)
+    fit_two_epochs(trainer, run_context(folder))
+    assert [row["epoch"] for row in rows(folder)] == ["2"]
 
 
 def test_a_checkpoint_that_does_not_fit_is_refused_with_a_sentence(
