@@ -21,7 +21,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # On up to four cores, since each process takes at least half a gigabyte. In one process: python -m pytest
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-# Everything, a quarter of an hour on two cores; the last lines name the twelve slowest tests.
+# Everything, twenty minutes on two cores; the last lines name the twelve slowest tests.
 test: style
 	$(MAKE) --jobs=2 types all-tests
 

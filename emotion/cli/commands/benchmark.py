@@ -29,7 +29,7 @@ def benchmark(target: Literal["steps", "live", "video", "archive"], camera: Path
 
     steps: milliseconds of each step on one core. live: frames per second of the Live page. video: speed of the video
     analysis, which takes minutes. archive: two workers against one on 2,000 photos and 12 videos, and Ray where it is
-    installed, which takes a quarter of an hour on two idle cores.
+    installed, which takes six minutes on two idle cores.
     """
     if camera is not None and target != "live":
         raise click.UsageError("--camera is for the target live only.")
