@@ -24,7 +24,6 @@ from emotion.generation.sampler import latent_from_seed
 from emotion.generation.train_step import load_guidance_classifier, make_train_step
 from emotion.model_store.store import ModelBundle
 from emotion.storage import write_atomic
-from emotion.training.keras_support.reproducibility import start_reproducibly
 from emotion.training.loop import Training, train_epochs
 from emotion.training.runs.run_context import RunContext
 
@@ -124,7 +123,7 @@ class GanTraining(Training[GanConfig]):
     ) -> None:
         self.train_data, self.config, self._folder = train_data, config, folder
         self._num_classes = len(train_data.label_names)
-        start_reproducibly(config.seed)
+        keras.utils.set_random_seed(config.seed)
         self.networks = networks.GAN_BUILDERS[config.network](self._num_classes)
         self.network = self.export_network = keras.models.clone_model(self.networks.generator)
         self.network.set_weights(self.networks.generator.get_weights())

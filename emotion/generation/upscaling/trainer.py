@@ -18,7 +18,6 @@ from emotion.model_store.store import ModelBundle
 from emotion.training.keras_support.keras_files import load_keras_file
 from emotion.training.keras_support.keras_types import Tensor
 from emotion.training.keras_support.optimizers import get_learning_rate, warmup_cosine
-from emotion.training.keras_support.reproducibility import start_reproducibly
 from emotion.training.loop import Training, train_epochs
 from emotion.training.runs.run_context import RunContext
 
@@ -100,7 +99,7 @@ class _UpscalerTraining(Training[UpscalerConfig]):
 
     def __init__(self, faces: LargeFaces, config: UpscalerConfig, features: keras.Model) -> None:
         self.config, self._faces = config, faces
-        start_reproducibly(config.seed)
+        keras.utils.set_random_seed(config.seed)
         self.network = self.export_network = build_upscaler()
         schedule = warmup_cosine(config, config.epochs * len(self.start_epoch(0)))
         self._optimizer = keras.optimizers.Adam(schedule)  # pyright: ignore[reportArgumentType]

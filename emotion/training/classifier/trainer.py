@@ -33,7 +33,6 @@ from emotion.training.classifier.networks.mobilenet import load_face_recognition
 from emotion.training.classifier.validation import ValidationSet, held_out_mask
 from emotion.training.keras_support.fused_batch_norm import with_fused_batch_norm
 from emotion.training.keras_support.optimizers import NOT_DECAYED, warmup_cosine
-from emotion.training.keras_support.reproducibility import start_reproducibly
 from emotion.training.loop import train_epochs
 from emotion.training.parallel.group import WorkerGroup
 from emotion.training.parallel.layers import with_parallel_layers
@@ -92,7 +91,7 @@ class MultiHeadTraining(ClassifierTraining[TrainingConfig]):
     ) -> None:
         super().__init__(wrap_dataset(data), folder, "fer2013")
         self.config, self._teachers = config, teachers
-        start_reproducibly(config.seed)
+        keras.utils.set_random_seed(config.seed)
         train_data = data.take(data.rows_in("train"))
         has_negatives = negative_crops is not None or bool(is_non_face(train_data).any())
         self.heads = get_head_sizes(data, has_negatives or "face" in config.kept_heads)

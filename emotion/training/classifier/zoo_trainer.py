@@ -18,7 +18,6 @@ from emotion.training.classifier.classifier_training import ClassifierTraining, 
 from emotion.training.classifier.config import MIN_LEARNING_RATE, PLATEAU_FACTOR, PLATEAU_PATIENCE, TrainingPlan
 from emotion.training.classifier.networks.zoo import get_architecture
 from emotion.training.classifier.networks.zoo_networks import build_network
-from emotion.training.keras_support.reproducibility import start_reproducibly
 from emotion.training.loop import train_epochs
 from emotion.training.metrics import cross_entropy
 from emotion.training.parallel.group import WorkerGroup
@@ -90,7 +89,7 @@ class SingleHeadTraining(ClassifierTraining[TrainingPlan]):
     def __init__(self, task: TaskDataset, plan: TrainingPlan, folder: Path, group: WorkerGroup | None = None) -> None:
         super().__init__(task, folder, plan.label_set)
         self.config = plan
-        start_reproducibly(plan.seed)
+        keras.utils.set_random_seed(plan.seed)
         self._size = get_architecture(plan.network).input_size
         self._train_rows = task.data.rows_in("train")
         self._validation = task.data.take(task.data.rows_in("validation"))

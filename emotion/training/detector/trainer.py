@@ -29,7 +29,6 @@ from emotion.training.detector.network import LANDMARK_PREFIX, build_glance
 from emotion.training.keras_support.fused_batch_norm import with_fused_batch_norm
 from emotion.training.keras_support.keras_files import load_keras_file
 from emotion.training.keras_support.optimizers import NOT_DECAYED, get_learning_rate, warmup_cosine
-from emotion.training.keras_support.reproducibility import start_reproducibly
 from emotion.training.loop import Training, train_epochs
 from emotion.training.runs.folder import selection_score
 from emotion.training.runs.run_context import RunContext
@@ -82,7 +81,7 @@ class _DetectorTraining(Training[DetectorConfig]):
         init_weights: Path | None,
     ) -> None:
         self._train_samples, self._validation_samples, self.config = train_samples, validation_samples, config
-        start_reproducibly(config.seed)
+        keras.utils.set_random_seed(config.seed)
         self.export_network = build_glance()
         if init_weights is not None:
             source = load_keras_file(init_weights)

@@ -30,7 +30,6 @@ from emotion.training.features.network import build_features_network, fold_stati
 from emotion.training.features.values import ValueStatistics
 from emotion.training.keras_support.fused_batch_norm import with_fused_batch_norm
 from emotion.training.keras_support.optimizers import NOT_DECAYED, get_learning_rate, warmup_cosine
-from emotion.training.keras_support.reproducibility import start_reproducibly
 from emotion.training.loop import Training, train_epochs
 from emotion.training.runs.folder import features_score
 from emotion.training.runs.run_context import RunContext
@@ -80,7 +79,7 @@ class _FeaturesTraining(Training[FeaturesConfig]):
         self._validation = [
             targets.take(rows[targets.found[rows]]) for targets in data if len(rows := targets.rows_in("validation"))
         ]
-        start_reproducibly(config.seed)
+        keras.utils.set_random_seed(config.seed)
         self.statistics = ValueStatistics.from_values(self._faces.found_values())
         self.export_network = build_features_network(config.input_size)
         self.network = with_fused_batch_norm(self.export_network)
