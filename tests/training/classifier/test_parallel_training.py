@@ -100,10 +100,10 @@ class Command:
 
 @pytest.fixture(scope="module")
 def alone(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run by one worker, in this process, which has loaded TensorFlow for other tests."""
-    folder = tmp_path_factory.mktemp("runs") / "alone"
-    assert main(arguments(file, folder)) == 0
-    return folder
+    """A run by one worker."""
+    folder = tmp_path_factory.mktemp("runs")
+    assert Command(arguments(file, folder / "alone"), folder / "log").wait() == 0
+    return folder / "alone"
 
 
 @pytest.fixture
@@ -122,6 +122,13 @@ def pause_after_an_epoch(folder: Path) -> None:
     wait_until(lambda: read_history(folder), TIMEOUT)
     (folder / PAUSE_FILE).touch()
     wait_until(lambda: Job(folder).read_state().message == PAUSED_MESSAGE, TIMEOUT)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_two_workers_end_with_the_weights_of_one(file: Path, alone: Path, tmp_path: Path, commands: ExitStack) -> None:
+    assert start(commands, arguments(file, tmp_path / "run", "--workers", 2), tmp_path / "log").wait() == 0
+    assert_same_training(tmp_path / "run", alone)
 
 
 @pytest.mark.slow
@@ -145,7 +152,8 @@ def test_a_killed_worker_ends_the_training_which_goes_on_after_its_last_epoch(
     assert "Traceback" not in command.log.read_text()
     wait_until(lambda: not any(map(is_alive, workers)))
     assert 0 < len(read_history(folder)) < EPOCHS
-    assert main(arguments(file, folder)) == 0  # with another number of workers
+    resumed = start(commands, arguments(file, folder), tmp_path / "resumed.log")  # with another number of workers
+    assert resumed.wait() == 0
     assert_same_training(folder, alone)
 
 
@@ -169,9 +177,7 @@ def test_workers_meet_at_an_address_and_end_when_the_first_one_is_killed(
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_a_stop_ends_all_workers_which_go_on_to_the_weights_of_one(
-    file: Path, alone: Path, tmp_path: Path, commands: ExitStack
-) -> None:
+def test_a_stop_ends_all_workers(file: Path, tmp_path: Path, commands: ExitStack) -> None:
     folder = tmp_path / "run"
     command = start(commands, arguments(file, folder, "--workers", 2), tmp_path / "log")
     pause_after_an_epoch(folder)
@@ -182,10 +188,6 @@ def test_a_stop_ends_all_workers_which_go_on_to_the_weights_of_one(
     assert "Traceback" not in command.log.read_text()
     wait_until(lambda: not any(map(is_alive, children)))
     assert Job(folder).read_state().status == "stopped"
-    (folder / PAUSE_FILE).unlink(missing_ok=True)
-    resumed = start(commands, arguments(file, folder, "--workers", 2), tmp_path / "resumed.log")
-    assert resumed.wait() == 0
-    assert_same_training(folder, alone)
 
 
 def test_more_workers_than_rows_of_a_batch_are_refused() -> None:
