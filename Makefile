@@ -19,7 +19,7 @@ app: $(VENV)/.app
 unexport PYTHONDONTWRITEBYTECODE
 
 # On up to four cores, since each process takes at least half a gigabyte. In one process: python -m pytest
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+PYTEST := pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Everything, twenty minutes on two cores; the last lines name the twelve slowest tests.
 test: style
@@ -30,15 +30,15 @@ check: style
 	$(MAKE) --jobs=2 types fast-tests
 
 all-tests: $(VENV)/.dev
-	$(PYTEST)
+	$(BIN)/python -m $(PYTEST)
 
 fast-tests: $(VENV)/.dev
-	$(PYTEST) -m "not slow"
+	$(BIN)/python -m $(PYTEST) -m "not slow"
 
 # Which lines the tests run, also in the processes that they start: a summary by module, and pages in out/coverage.
 coverage: $(VENV)/.dev
 	rm -rf out/coverage
-	$(BIN)/python -m coverage run -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m coverage run -m $(PYTEST)
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage html --quiet --directory out/coverage/html
 	$(BIN)/python -m coverage report --skip-covered --skip-empty --sort=cover

@@ -36,6 +36,10 @@ class Window(NamedTuple):
     pages: tuple[str, ...]
 
 
+def _show_clip(page: Page) -> None:
+    page.locator("video").wait_for(timeout=_ANALYSIS_TIMEOUT_MS)
+
+
 def _show_demo(page: Page) -> None:
     page.get_by_role("radio").nth(1).click()
     page.locator(".card").first.wait_for()
@@ -56,7 +60,7 @@ def _show_nothing_else(page: Page) -> None:
 
 
 PAGES: Final[dict[str, Callable[[Page], None]]] = {
-    "home": _show_nothing_else,
+    "home": _show_clip,
     "webcam": _show_demo,
     "photo": _show_group,
     "video": _show_video,

@@ -21,6 +21,8 @@ from emotion.media.image_reader import encode_jpeg
 from emotion.media.video_writer import VideoWriter
 from emotion.results import serialization, tables
 from emotion.results.records import Provenance
+from emotion.translation.messages import get_message, gettext_noop
+from emotion.translation.messages import gettext as _
 
 MAX_SECONDS: Final = 3600.0
 MAX_ROWS: Final = 108_000  # an hour of one face at 30 frames a second, about 40 MB
@@ -28,7 +30,7 @@ MAX_MARKERS: Final = 200  # as many as a video may have
 _MAX_THUMBNAILS: Final = 200  # of persons, 15 MB
 _JPEG_QUALITY: Final = 88
 _CLOSE_TIMEOUT_SECONDS: Final = 10.0  # for the last frames of the video to be written
-_LIMIT_MESSAGE: Final = f"The recording ended by itself after {MAX_SECONDS / 60:.0f} minutes or {MAX_ROWS:,} rows."
+_LIMIT_MESSAGE: Final = gettext_noop("The recording ended by itself after {minutes:.0f} minutes or {rows:,} rows.")
 
 
 class LiveProvenance(Provenance):
@@ -58,7 +60,7 @@ class Recording:
         provenance: What made it, and when; None of one without frames.
         frames: JSON texts of the frames (`serialization.frame_to_dict`).
         thumbnails: JPEG of each person by track id, pixelated where faces were anonymized.
-        warning: One sentence where something is wrong with the recording.
+        warnings: A sentence for each thing that is wrong with the recording.
     """
 
     csv: str
@@ -75,7 +77,7 @@ class Recording:
     provenance: LiveProvenance | None = None
     frames: tuple[str, ...] = ()
     thumbnails: Mapping[int, bytes] = field(default_factory=dict)
-    warning: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 EMPTY_RECORDING: Final = Recording(tables.stream_to_csv([]), serialization.stream_to_json({}, []))
@@ -135,7 +137,8 @@ class LiveRecorder:
                 self._first_timestamp = timestamp
             elapsed = timestamp - self._first_timestamp
             if elapsed >= MAX_SECONDS or self._num_rows + len(faces) > MAX_ROWS:
-                self._is_open, self._end_message = False, _LIMIT_MESSAGE
+                self._is_open = False
+                self._end_message = _(_LIMIT_MESSAGE).format(minutes=MAX_SECONDS / 60, rows=MAX_ROWS)
                 return
             if not self._settings or self._settings[-1].values != settings:
                 self._settings.append(_SettingsChange(round(elapsed, 3), dict(settings)))
@@ -160,7 +163,7 @@ class LiveRecorder:
 
     def describe(self, now: float) -> RecordingState:
         """Return its state at `now`, in seconds of the session's clock."""
-        return RecordingState(self.duration, self.warning, max(0.0, self._start_time - now), len(self._markers))
+        return RecordingState(self.duration, self.warnings, max(0.0, self._start_time - now), len(self._markers))
 
     def finish(self, provenance: LiveProvenance) -> Recording:
         """End, finish the video and return the recording; its JSON includes `provenance`."""
@@ -189,7 +192,7 @@ class LiveRecorder:
             provenance=provenance,
             frames=tuple(self._json_lines),
             thumbnails=self._thumbnails.encode(),
-            warning=self.warning,
+            warnings=self.warnings,
         )
 
     def close(self) -> None:
@@ -200,9 +203,9 @@ class LiveRecorder:
             self._video.close()
 
     @property
-    def warning(self) -> str | None:
-        """One sentence where something went wrong so far, else None."""
-        return " ".join(filter(None, [self._end_message, self._video and self._video.error_message])) or None
+    def warnings(self) -> tuple[str, ...]:
+        """A sentence for each thing that went wrong so far."""
+        return tuple(filter(None, (self._end_message, self._video and self._video.error_message)))
 
 
 class _BestThumbnails:
@@ -249,15 +252,14 @@ class _AsyncVideoWriter:
     def close(self) -> Path | None:
         """Finish the video and return its path, None where there is none. May be called repeatedly."""
         if not self._worker.close(_CLOSE_TIMEOUT_SECONDS):
-            self.error_message = (
-                self.error_message or f"The video {self._path.name} is not finished yet, because its disk is very slow."
-            )
+            slow = _("The video {name} is not finished yet, because its disk is very slow.")
+            self.error_message = self.error_message or slow.format(name=self._path.name)
             return None
         try:
             if self._writer is not None:
                 self._writer.close()
         except EmotionError as error:
-            self.error_message = str(error)
+            self.error_message = get_message(error)
         return self._path if self._writer is not None and self.error_message is None else None
 
     def _write(self, frame: _TimedImage) -> None:
@@ -268,4 +270,4 @@ class _AsyncVideoWriter:
                 self._writer = VideoWriter(self._path, frame.image.shape[1], frame.image.shape[0])
             self._writer.write(frame.image, frame.timestamp)
         except EmotionError as error:
-            self.error_message = str(error)
+            self.error_message = get_message(error)

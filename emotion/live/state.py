@@ -65,13 +65,13 @@ class RecordingState:
 
     Attributes:
         duration: Seconds so far.
-        warning: One sentence where something is wrong with it.
+        warnings: A sentence for each thing that is wrong with it.
         seconds_to_start: Until it starts, 0 when it has started.
         num_markers: Number of markers so far.
     """
 
     duration: float
-    warning: str | None = None
+    warnings: tuple[str, ...] = ()
     seconds_to_start: float = 0.0
     num_markers: int = 0
 

@@ -17,7 +17,7 @@ if os.environ.get("CI", "").lower() != "true":  # there a missing Playwright is 
     pytest.importorskip("playwright", reason="THE BROWSER TESTS DID NOT RUN: Playwright is not installed")
 from playwright.sync_api import Page, expect
 
-from tests.browser.cameras import write_camera_video
+from tests.cameras import write_camera_video
 
 pytestmark = pytest.mark.slow
 Open = Callable[..., Page]

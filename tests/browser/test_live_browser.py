@@ -13,13 +13,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from emotion.demo.camera import DemoCamera
 from emotion.expressions import UNCERTAIN, get_style
 from emotion.media.image_reader import read_image
 from emotion.recognition.anonymizer import pixelate_all
 from emotion.tracking.label_smoothing import HYSTERESIS
-from tests.browser.cameras import CAMERA_FPS, write_camera_video
 from tests.browser.conftest import TIMEOUT_MS, started
+from tests.cameras import TEST_FPS, make_blinking_faces, make_moving_faces, write_camera_video
 
 if os.environ.get("CI", "").lower() != "true":  # there a missing Playwright is a failure
     pytest.importorskip("playwright", reason="THE BROWSER TESTS DID NOT RUN: Playwright is not installed")
@@ -44,25 +43,16 @@ SAY = """cards => cards.map(card => [
 
 
 @pytest.fixture(scope="package")
-def with_camera(
-    start_browser: Callable[..., Browser], sample: NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactory
-) -> Browser:
+def with_camera(start_browser: Callable[..., Browser], tmp_path_factory: pytest.TempPathFactory) -> Browser:
     """A browser with a camera that it may use: two faces that smile, moved about for a second and back."""
-    frames = faces_of(sample, CAMERA_FPS)
+    frames = make_moving_faces(TEST_FPS)
     return start_browser(*write_camera_video(tmp_path_factory.mktemp("camera") / "faces.y4m", [*frames, *frames[::-1]]))
 
 
 @pytest.fixture
-def with_blinking_camera(start_browser: Callable[..., Browser], sample: NDArray[np.uint8], tmp_path: Path) -> Browser:
-    """A browser whose camera shows the two faces for 1.5 seconds and nothing for 1.7, again and again."""
-    empty = np.full((480, 640, 3), 120, np.uint8)
-    return start_browser(*write_camera_video(tmp_path / "blinking.y4m", [*faces_of(sample, 15), *[empty] * 17]))
-
-
-def faces_of(sample: NDArray[np.uint8], num_frames: int) -> list[NDArray[np.uint8]]:
-    """Return that many frames of two faces, the first of which is always the same."""
-    demo = DemoCamera(sample, (224.0, 116.0), 96.0)
-    return [demo.frame_at(9.5 + i / CAMERA_FPS) for i in range(num_frames)]
+def with_blinking_camera(start_browser: Callable[..., Browser], tmp_path: Path) -> Browser:
+    """A browser whose camera shows the two faces, then nothing, again and again."""
+    return start_browser(*write_camera_video(tmp_path / "blinking.y4m", make_blinking_faces()))
 
 
 def stream(page: Page) -> FrameLocator:
@@ -204,15 +194,13 @@ def test_stream_survives_stop_and_change_of_page(app: str, open_page: Open, with
     poll(page, lambda: min(labels(page, video)) > 800, "a label at both faces")
 
 
-def test_blur_anonymizes_the_returned_stream(
-    app: str, open_page: Open, with_camera: Browser, sample: NDArray[np.uint8]
-) -> None:
+def test_blur_anonymizes_the_returned_stream(app: str, open_page: Open, with_camera: Browser) -> None:
     page = open_page(f"{app}/webcam", within=with_camera)
     video = enable(page)
     image = page.locator(".card img").first
     expect(image).to_be_visible()
     expect(page.locator(".card")).to_have_count(2)
-    face = fine(faces_of(sample, 1)[0])[127:269, 142:257]  # the left one
+    face = fine(make_moving_faces(1)[0])[127:269, 142:257]  # the left one
 
     def detail() -> float:
         """How much a mosaic would take from the face on the card."""

@@ -1,4 +1,4 @@
-"""The priority of a process that nobody waits for."""
+"""A process with a low priority."""
 
 from __future__ import annotations
 

@@ -35,6 +35,7 @@ from emotion.results import serialization, tables
 from emotion.storage import BYTE_ORDER_MARK
 from emotion.tracking.settings import StreamSettings
 from emotion.tracking.stream import Stream
+from emotion.translation.text import Text
 from tests.waiting import wait_until
 
 ImageArray = NDArray[np.uint8]
@@ -794,7 +795,7 @@ def test_recording_has_the_results_of_the_stream(
         [{"timestamp": 0.0, "width": 160, "height": 120}],
         ((160, 120),),
     )
-    assert recording_result.warning is None
+    assert recording_result.warnings == ()
     assert recording_result.video_path == tmp_path / "a.mp4"
     with av.open(str(recording_result.video_path)) as container:
         times = [float(frame.time or 0) for frame in container.decode(video=0)]
@@ -849,9 +850,9 @@ def test_recording_ends_at_the_row_limit(make_session: Callable, monkeypatch: py
     for i in range(20):
         session.process_frame(draw_scene((20, 30)), i / 25)
     assert (recording_state := session.state().recording)
-    assert "ended by itself" in (recording_state.warning or "")
+    assert "ended by itself" in " ".join(recording_state.warnings)
     recording_result = session.stop_recording()
-    assert (recording_result.num_rows, recording_result.warning) == (10, recording_state.warning)
+    assert (recording_result.num_rows, recording_result.warnings) == (10, recording_state.warnings)
 
 
 def test_recording_ends_at_the_time_limit(make_session: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -868,10 +869,12 @@ def test_recording_continues_without_an_unwritable_video(make_session: Callable,
     session.start_recording(tmp_path / "gone" / "a.mp4")
     for i in range(5):
         session.process_frame(draw_scene((20, 30)), i / 25)
-    wait_until(lambda: (recording_state := session.state().recording) and recording_state.warning)
+    wait_until(lambda: (recording_state := session.state().recording) and recording_state.warnings)
     recording_result = session.stop_recording()
     assert (recording_result.num_rows, recording_result.video_path) == (5, None)
-    assert "cannot be written" in (recording_result.warning or "")
+    (warning,) = recording_result.warnings
+    assert "cannot be written" in warning
+    assert isinstance(warning, Text)  # a page can translate it
 
 
 def test_slow_video_writer_drops_frames_and_delays_none(

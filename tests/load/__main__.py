@@ -16,8 +16,8 @@ import pandas as pd
 import psutil
 from playwright.sync_api import Error, sync_playwright
 
-from tests.browser.conftest import SYSTEM_BROWSERS, started
-from tests.load.visitors import FLAGS, ROOT, CameraVisitor, Visitor, write_camera_video
+from tests.browser.conftest import FLAGS, SYSTEM_BROWSERS, started
+from tests.load.visitors import ROOT, CameraVisitor, Visitor, write_two_faces
 
 OUTPUT_FOLDER = ROOT / "out" / "load"
 MAX_MEMORY_GROWTH_MB = 100.0  # after the first fifth of the test
@@ -60,7 +60,7 @@ def run_load(minutes: float, num_visitors: int, num_cameras: int) -> LoadResult:
     log = OUTPUT_FOLDER / "app.log"
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright, started(log=log) as url:
         executable = next(filter(None, map(shutil.which, SYSTEM_BROWSERS)), playwright.chromium.executable_path)
-        flags = [*FLAGS, f"--use-file-for-fake-video-capture={write_camera_video(Path(folder))}"]
+        flags = [*FLAGS, *write_two_faces(Path(folder))]
         browser = playwright.chromium.launch(executable_path=executable, args=flags)
         server, start = find_server(url), time.monotonic()
 

@@ -9,34 +9,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from emotion.demo.camera import DemoCamera
-from emotion.demo.sample_image import SAMPLE_FACE_CENTER, SAMPLE_FACE_PX, SAMPLE_IMAGE
-from emotion.media.image_reader import encode_jpeg, encode_png, read_image, rotate
+from emotion.demo.sample_image import SAMPLE_IMAGE
+from emotion.media.image_reader import encode_png, read_image, rotate
+from tests.cameras import make_moving_faces, write_camera_video
 
 ROOT = Path(__file__).resolve().parents[2]
-FLAGS = [
-    "--no-sandbox",
-    "--headless",
-    "--disable-gpu",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-]
-CAMERA_START_SECONDS = 9.5  # of the demo camera's loop: two faces are present from here on
-NUM_CAMERA_FRAMES = 90
+_CAMERA_FPS = 30
+_NUM_CAMERA_FRAMES = 90
 
 
-def write_camera_video(folder: Path) -> Path:
-    """Write the video that the browser uses as its camera: two moving faces."""
-    frames = make_camera_frames(NUM_CAMERA_FRAMES)
-    video_path = folder / "faces.mjpeg"
-    video_path.write_bytes(b"".join([*frames, *frames[::-1]]))
-    return video_path
-
-
-def make_camera_frames(num_frames: int) -> list[bytes]:
-    """Return JPEG images of two moving faces, 640x480, at 30 frames per second."""
-    demo = DemoCamera(read_image(SAMPLE_IMAGE), SAMPLE_FACE_CENTER, SAMPLE_FACE_PX)
-    return [encode_jpeg(demo.frame_at(CAMERA_START_SECONDS + i / 30), 90) for i in range(num_frames)]
+def write_two_faces(folder: Path) -> tuple[str, ...]:
+    """Write the video that the browser uses as its camera, two moving faces, and return the browser's flags."""
+    frames = make_moving_faces(_NUM_CAMERA_FRAMES, _CAMERA_FPS)
+    return write_camera_video(folder / "faces.y4m", [*frames, *frames[::-1]], _CAMERA_FPS)
 
 
 def unique_photos() -> Iterator[bytes]:

@@ -14,10 +14,10 @@ import psutil
 from playwright.sync_api import Browser, BrowserType, Page, sync_playwright
 
 from tests.browser.conftest import FLAGS, ROOT, SYSTEM_BROWSERS, started
+from tests.cameras import make_blinking_faces, write_camera_video
 from tests.load.__main__ import find_server
-from tests.load.visitors import FLAGS as CAMERA_FLAGS
-from tests.load.visitors import CameraVisitor, unique_photos, write_camera_video
-from tests.startup_benchmark.card_delay import measure_card_delays, write_blinking_video
+from tests.load.visitors import CameraVisitor, unique_photos, write_two_faces
+from tests.startup_benchmark.card_delay import measure_card_delays
 
 OUTPUT_FOLDER = ROOT / "out" / "startup"
 TITLES = {
@@ -142,7 +142,7 @@ def measure_cameras(chromium: BrowserType, executable: str) -> list[tuple[float,
         For each camera the seconds to its first card, and what the page says of the frame rate at the end.
     """
     with tempfile.TemporaryDirectory() as folder, started() as url:
-        flags = [*CAMERA_FLAGS, f"--use-file-for-fake-video-capture={write_camera_video(Path(folder))}"]
+        flags = [*FLAGS, *write_two_faces(Path(folder))]
         browser = chromium.launch(executable_path=executable, args=flags)
         visitors, durations = [], []
         for _ in range(NUM_CAMERAS):
@@ -161,7 +161,7 @@ def measure_cameras(chromium: BrowserType, executable: str) -> list[tuple[float,
 def measure_cards(chromium: BrowserType, executable: str) -> list[float]:
     """Start an app and a camera; return how many seconds after the labels in the image the cards come and go."""
     with tempfile.TemporaryDirectory() as folder, started() as url:
-        flags = [*CAMERA_FLAGS, f"--use-file-for-fake-video-capture={write_blinking_video(Path(folder))}"]
+        flags = [*FLAGS, *write_camera_video(Path(folder) / "blinking.y4m", make_blinking_faces(30), 30)]
         browser = chromium.launch(executable_path=executable, args=flags)
         visitor = CameraVisitor(browser.new_context(), url)
         visitor.step()

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 
-import numpy as np
 from playwright.sync_api import Page
 
 from emotion.expressions import get_style
-from emotion.media.image_reader import encode_jpeg
-from tests.load.visitors import make_camera_frames
 
 SECONDS = 20
 EDGE_SECONDS = 1.0  # at both ends of the samples, where a change may have its counterpart outside of them
-NUM_FACE_FRAMES, NUM_EMPTY_FRAMES = 45, 50  # at 30 frames per second
 
 # Every 25 ms for so many seconds: the time, whether the label's color is in the image, and whether there is a card.
 _SAMPLE_SCRIPT = """async ([seconds, color]) => {
@@ -40,16 +35,8 @@ _SAMPLE_SCRIPT = """async ([seconds, color]) => {
 Sample = tuple[float, bool, bool]
 
 
-def write_blinking_video(folder: Path) -> Path:
-    """Write a camera video in which two faces appear for 1.5 seconds and are absent for 1.7."""
-    empty = encode_jpeg(np.full((480, 640, 3), 120, np.uint8), 90)
-    video_path = folder / "blinking.mjpeg"
-    video_path.write_bytes(b"".join([*make_camera_frames(NUM_FACE_FRAMES), *NUM_EMPTY_FRAMES * [empty]]))
-    return video_path
-
-
 def measure_card_delays(page: Page) -> list[float]:
-    """Return the delay in seconds of each change, on a Live page whose camera shows `write_blinking_video`."""
+    """Return the delay in seconds of each change, on a Live page whose camera shows `make_blinking_faces`."""
     color = [int(get_style("happy").color[i : i + 2], 16) for i in (1, 3, 5)]
     return list_card_delays(page.evaluate(_SAMPLE_SCRIPT, [SECONDS, color]))
 

@@ -17,18 +17,24 @@ from emotion.translation.messages import translate_error, translate_text
 
 ROOT = Path(__file__).resolve().parents[2]
 # What visitors of Live, Photos and Videos meet; the errors of other modules are of settings and of folders.
-TRANSLATED = [
-    *(
-        "storage.py",
-        "jobs/job.py",
-        "jobs/queue.py",
-        "jobs/process_record.py",
-        "jobs/reporter.py",
-        "media/video_writer.py",
-    ),
-    *("video/analysis.py", "video/library.py", "video/people.py", "video/redraw.py", "video/settings.py"),
-    *("video/edits/identities.py", "video/edits/markers.py", "video/outputs/exports.py", "video/time_range.py"),
-]
+TRANSLATED = (
+    "storage.py",
+    "jobs/job.py",
+    "jobs/queue.py",
+    "jobs/process_record.py",
+    "jobs/reporter.py",
+    "media/video_writer.py",
+    "video/analysis.py",
+    "video/library.py",
+    "video/people.py",
+    "video/redraw.py",
+    "video/settings.py",
+    "video/edits/identities.py",
+    "video/edits/markers.py",
+    "video/outputs/exports.py",
+    "video/time_range.py",
+    "live/recording.py",
+)
 
 
 def speak(language: str, monkeypatch: pytest.MonkeyPatch) -> None:

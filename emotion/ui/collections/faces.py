@@ -12,7 +12,7 @@ from emotion.archive.collection.collection import Collection, CollectionFace
 from emotion.archive.collection.opening import OpenedFace, open_face
 from emotion.archive.collection.queries import FaceFilter, FaceOrder
 from emotion.expressions import get_style, symbol_and_name, translate_label
-from emotion.formatting import format_clock_tenths, format_list, format_percent
+from emotion.formatting import format_clock_tenths, format_list, format_pair, format_percent
 from emotion.media.image_array import downscale
 from emotion.media.image_reader import read_image
 from emotion.recognition.annotation import annotate
@@ -98,7 +98,7 @@ def _make_thumbnail(face: CollectionFace) -> components.Thumbnail:
     return components.Thumbnail(
         image,
         symbol_and_name(face.display_label),
-        f"{translate_label(face.display_label)}: {translate_label(face.label or '')}{confidence}",
+        format_pair(translate_label(face.display_label), translate_label(face.label or "") + confidence),
         get_style(face.display_label).color,
     )
 

@@ -22,7 +22,7 @@ from emotion.media.image_reader import read_image
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.settings import AnalyzerSettings
 from emotion.translation.messages import gettext as _
-from emotion.translation.messages import gettext_noop
+from emotion.translation.messages import gettext_noop, translate_error
 from emotion.ui import session as ui_session
 from emotion.ui.language import translate_spinner
 from emotion.ui.live.report import render_recording_report
@@ -158,7 +158,7 @@ class LiveController:
             self.session.calibrate()
             self.message = ""
         except EmotionError as error:
-            self.message = str(error)
+            self.message = translate_error(error)
 
 
 def get_controller(source: str, options: LiveOptions) -> LiveController:

@@ -11,7 +11,7 @@ import streamlit as st
 from emotion.live.recording import Recording
 from emotion.live.state import LiveState, RecordingState
 from emotion.translation.messages import gettext as _
-from emotion.translation.messages import gettext_noop, ngettext
+from emotion.translation.messages import gettext_noop, ngettext, translate_text
 from emotion.ui import components, messages, streamlit_workarounds
 from emotion.ui.live.controller import LiveController
 
@@ -146,8 +146,8 @@ def show_recording_downloads(controller: LiveController) -> None:
             )
     if not can_show_faces:
         st.caption(_("Video and report show faces, and Blur faces is on; they are available again when that is off."))
-    if recording.warning is not None:
-        st.caption(messages.escape_markdown(recording.warning))
+    for warning in recording.warnings:
+        st.caption(messages.escape_markdown(translate_text(warning)))
     if recording.dropped_frames:
         text = ngettext(
             "The video lacks {count} frame, for which the computer was too slow.",

@@ -9,6 +9,7 @@ from emotion.live.game import MirrorGame
 from emotion.live.state import LiveOptions
 from emotion.tracking.settings import StreamSettings
 from emotion.translation.messages import gettext as _
+from emotion.translation.messages import translate_text
 from emotion.ui import features_switch, messages, session, streamlit_workarounds
 from emotion.ui.live import cards as live_cards
 from emotion.ui.live import controls, game, layout, single_image
@@ -196,8 +197,9 @@ def _show_messages(controller: LiveController) -> None:
             live_cards.show_diagnostics(checks, is_connected=controller.is_connected)
         if controller.is_finishing:
             st.caption(_("Finishing the recording"))
-        for message in filter(None, (controller.message, live_state.recording and live_state.recording.warning)):
-            st.caption(messages.escape_markdown(message))
+        warnings = live_state.recording.warnings if live_state.recording else ()
+        for message in filter(None, (controller.message, *warnings)):
+            st.caption(messages.escape_markdown(translate_text(message)))
         if controller.is_used:
             live_cards.show_stats(live_state, with_numbers=bool(state.get(_STATS_KEY)))
     streamlit_workarounds.send_elements()

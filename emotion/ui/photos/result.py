@@ -107,7 +107,7 @@ def _show_no_faces() -> None:
 def _show_group(faces: tuple[Face, ...]) -> None:
     """Show the counts of the expressions of all faces."""
     counts = components.format_counts(faces)
-    title = _("{group}: {counts}").format(group=gallery.format_face_count(len(faces)), counts=counts)
+    title = format_pair(gallery.format_face_count(len(faces)), counts)
     st.markdown(f"## {title}", anchors=False)
     components.show_chart(
         charts.plot_group_shares(tables.counts_table(faces)),

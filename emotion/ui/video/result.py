@@ -131,18 +131,12 @@ def _show_downloads(analysis: VideoAnalysis, anonymize: bool) -> None:
 
 def _show_subtitles_download(analysis: VideoAnalysis, show_download: Callable[..., None]) -> None:
     """Show the download of subtitles, of all faces or of a selected one."""
-    people = {person.track_id: person.name for person in analysis.people() if not person.is_hidden}
+    people = [person for person in analysis.people() if not person.is_hidden]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        track_id = None
-        if len(people) > 1:
-            track_id = st.selectbox(
-                _("Subtitles of"),
-                [None, *people],
-                key=f"video_subtitles_{analysis.folder.name}",
-                width=240,
-                format_func=lambda option: _("All faces") if option is None else str(people.get(option, option)),
-            )
-        suffix = "" if track_id is None else f"-{serialization.sanitize_filename(people[track_id])}"
+        key = f"video_subtitles_{analysis.folder.name}"
+        track_id = selection.choose_face(_("Subtitles of"), _("All faces"), people, key)
+        names = {person.track_id: person.name for person in people}
+        suffix = "" if track_id is None else f"-{serialization.sanitize_filename(names[track_id])}"
         show_download("vtt", _("Subtitles (VTT)"), lambda fresh: exports.to_vtt(fresh, track_id), f"{suffix}.vtt")
 
 

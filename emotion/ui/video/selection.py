@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -25,6 +25,7 @@ from emotion.ui.video import trim
 from emotion.ui.visitors import spaces
 from emotion.video import library
 from emotion.video.analysis import VideoAnalysis
+from emotion.video.people import Person
 from emotion.video.settings import VideoSettings
 from emotion.video.time_range import TimeRange
 
@@ -181,3 +182,27 @@ def format_shares(shares: Mapping[str, float]) -> str:
         f"{translate_label(label)} {format_percent(share)}" for label, share in shares.items() if share >= _MIN_SHARE
     ]
     return format_list(texts) or _("not analyzed")
+
+
+def choose_face(label: str, everyone: str, people: Sequence[Person], key: str) -> int | None:
+    """Choose one of several people of a video by a select box.
+
+    Args:
+        label: Of the select box.
+        everyone: The name of the first option, which stands for all people.
+        people: The people to choose from; a single one is no choice.
+        key: Of the select box.
+
+    Returns:
+        The track of the person, None for all of them.
+    """
+    names = {person.track_id: person.name for person in people}
+    if len(names) < 2:
+        return None
+    return st.selectbox(
+        label,
+        [None, *names],
+        key=key,
+        width=240,
+        format_func=lambda track_id: everyone if track_id is None else names.get(track_id, str(track_id)),
+    )

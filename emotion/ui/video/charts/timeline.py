@@ -12,7 +12,7 @@ import streamlit as st
 from emotion.charts.style import SMILE_COLOR
 from emotion.charts.video import TIME_SELECTION
 from emotion.expressions import UNCERTAIN, get_style, legend_order, text_color, translate_label
-from emotion.formatting import format_clock_tenths, format_percent
+from emotion.formatting import format_clock_tenths, format_pair, format_percent
 from emotion.translation.messages import gettext as _
 from emotion.ui import components
 from emotion.ui.video import frames
@@ -101,7 +101,7 @@ def _translate_texts() -> dict[str, str]:
 
 def _marker_to_dict(marker: Marker) -> dict[str, Any]:
     time = format_clock_tenths(marker.timestamp)
-    title = _("{time}: {note}").format(time=time, note=marker.note) if marker.note else time
+    title = format_pair(time, marker.note) if marker.note else time
     return {"timestamp": marker.timestamp, "title": title}
 
 
