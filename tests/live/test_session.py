@@ -820,7 +820,7 @@ def test_recording_without_faces_is_valid(make_session: Callable) -> None:
     session = make_session()
     session.start_recording()
     session.process_frame(draw_scene(), 0.0)
-    assert session.state().recording == RecordingState(0.0, None)
+    assert session.state().recording == RecordingState(0.0)
     recording_result = session.stop_recording()
     assert recording_result.csv == BYTE_ORDER_MARK + ",".join(tables.STREAM_COLUMNS) + "\n"
     assert (

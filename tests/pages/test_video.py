@@ -147,6 +147,14 @@ def test_bad_upload_among_several_is_reported(open_page: Open, started: list[Any
     assert not page.app.error
 
 
+def test_a_video_after_a_bad_one_is_submitted(open_page: Open, started: list[Any]) -> None:
+    page = open_page("video")
+    page.upload((HOSTILE_NAME, b"bad"))
+    assert len(page.app.error) == 1
+    page.upload(("a.mp4", b"one"))
+    assert [name for name, _, _ in started] == ["a.mp4"]
+
+
 def test_submitted_upload_is_released(open_page: Open, started: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     forgotten = []
     monkeypatch.setattr(streamlit_workarounds, "release_upload", forgotten.append)

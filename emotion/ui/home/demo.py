@@ -23,6 +23,7 @@ from emotion.ui.photos import annotated_photo, photo_cache
 
 _POLL_SECONDS: Final = 1.0
 _RENDERER: Final = "emotion.ui.home.render_clip"
+_SAMPLE_WIDTH: Final = 420  # pixels: as high as the clip, which is wide, in a window of 1280 pixels
 _SAMPLE_ALT_TEXT: Final = gettext_noop("An astronaut in front of a space shuttle")
 
 state = st.session_state
@@ -113,8 +114,9 @@ def show_example(settings: session.SessionSettings) -> None:
 
 def _show_sample(settings: session.SessionSettings) -> None:
     name, content = photo_cache.read_sample_photo()
-    if settings.bundle is None:
-        st.image(content, alt=_(_SAMPLE_ALT_TEXT))
-        return
-    with messages.error_box(_("the sample")):
-        annotated_photo.show_annotated_photo(content, name, key="home_picture", alt_text=_(_SAMPLE_ALT_TEXT))
+    with st.container(horizontal_alignment="center"), st.container(width=_SAMPLE_WIDTH):
+        if settings.bundle is None:
+            st.image(content, alt=_(_SAMPLE_ALT_TEXT))
+            return
+        with messages.error_box(_("the sample")):
+            annotated_photo.show_annotated_photo(content, name, key="home_picture", alt_text=_(_SAMPLE_ALT_TEXT))

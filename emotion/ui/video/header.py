@@ -7,7 +7,7 @@ import streamlit as st
 from emotion.translation.messages import gettext as _
 from emotion.ui import messages
 from emotion.ui.video import selection, trim
-from emotion.ui.video.upload import submit_videos
+from emotion.ui.video.upload import show_rejected, submit_videos
 from emotion.ui.video.video_list import show_delete
 from emotion.video.analysis import VideoAnalysis
 
@@ -42,3 +42,4 @@ def show_header(analysis: VideoAnalysis) -> None:
                 )
             ],
         )
+    show_rejected()

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from emotion.errors import EmotionError
 from emotion.jobs.job import Job
 from emotion.translation.messages import gettext as _
 from emotion.ui import messages, session, streamlit_workarounds
 from emotion.ui.video import selection, trim
 from emotion.ui.visitors import link
 from emotion.video.time_range import TimeRange
+
+_REJECTED_KEY: Final = "video_rejected"  # session state: names of videos, and why they were not submitted
 
 state = st.session_state
 
@@ -59,6 +63,7 @@ def show_upload() -> None:
     if sample:
         with messages.error_box(_("the sample video")):
             submit_videos([(selection.get_sample_video(), _("Sample: one face, moved about"))], [choices])
+    show_rejected()
 
 
 def show_features_toggle() -> bool:
@@ -81,21 +86,35 @@ def show_features_toggle() -> bool:
 
 
 def submit_videos(videos: Sequence[tuple[UploadedFile | Path, str]], choices: Sequence[selection.VideoChoices]) -> None:
-    """Submit videos for analysis; show an error for each that is rejected.
+    """Submit videos for analysis; `show_rejected` shows those that are rejected, in a new run of the page.
+
+    This run still shows the uploader whose files it has taken: files that are dropped there would be lost.
 
     Args:
         videos: Upload or path, and name, of each video.
         choices: How each is analyzed.
     """
-    jobs = list[Job]()
+    jobs, rejected = list[Job](), list[tuple[str, EmotionError]]()
     for (video, name), choice in zip(videos, choices, strict=True):
         with messages.error_box(_('the video "{name}"').format(name=name)), st.spinner(_("Copying the video")):
-            jobs.append(selection.submit_video(video, name, choice))
+            try:
+                jobs.append(selection.submit_video(video, name, choice))
+            except EmotionError as error:
+                rejected.append((name, error))
         if isinstance(video, UploadedFile):
             streamlit_workarounds.release_upload(video.file_id)
     if len(jobs) == len(videos):
         selection.select_video(jobs[0].folder if len(jobs) == 1 else None)
+    if len(jobs) + len(rejected) == len(videos):  # else the box of a defect is shown
+        state[_REJECTED_KEY] = rejected
         st.rerun()
+
+
+def show_rejected() -> None:
+    """Show why videos that were submitted in the run before are rejected."""
+    for name, error in state.pop(_REJECTED_KEY, ()):
+        with messages.error_box(_('the video "{name}"').format(name=name)):
+            raise error
 
 
 def show_empty() -> None:
