@@ -11,7 +11,7 @@ from emotion.errors import ModelError, SettingsError
 from emotion.faces import Scores
 from emotion.model_store.card_parts import FaceHead, Head
 from emotion.model_store.store import ModelBundle
-from emotion.recognition.onnx_session import load_session
+from emotion.recognition.onnx_session import load_session, run_in_batches
 
 
 def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float64]:
@@ -108,9 +108,7 @@ class ExpressionClassifier:
         names = {head.output: name for name, head in self._heads.items()}
         if self._face_head is not None:
             names[self._face_head.output] = "face"
-        batch = np.asarray(crops, np.float32)[..., None]
-        outputs = self._session.run(list(names), {self._input_name: batch})
-        return {name: np.asarray(output) for name, output in zip(names.values(), outputs, strict=True)}
+        return dict(zip(names.values(), run_in_batches(self._session, list(names), crops), strict=True))
 
     def predict(self, crops: NDArray[np.uint8], head: str | None = None) -> tuple[Prediction, ...]:
         """Classify crops.

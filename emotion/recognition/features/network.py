@@ -25,7 +25,7 @@ from emotion.recognition.features.outputs import (
     POSE_ERRORS,
     VALUES_OUTPUT,
 )
-from emotion.recognition.onnx_session import load_session
+from emotion.recognition.onnx_session import load_session, run_in_batches
 
 # The expected error of points, in distances of the eyes, up to which they are drawn; a face with a larger mean has a
 # certainty below 0.5. Of the test faces 5% have one: the largest of their three angle errors has a median of 8 degrees
@@ -75,7 +75,6 @@ class FeaturesNetwork:
         self._movements, self._shown = card.movements, frozenset(card.shown_movements)
         self._calibration = card.error_calibration
         self._session = load_session(bundle, num_threads)
-        self._input_name = self._session.get_inputs()[0].name
         widths = {output.name: output.shape[-1] for output in self._session.get_outputs()}
         expected = {VALUES_OUTPUT: NUM_VALUES, ERRORS_OUTPUT: NUM_ERRORS, FACE_OUTPUT: 1}
         size = self._session.get_inputs()[0].shape[1]
@@ -88,9 +87,8 @@ class FeaturesNetwork:
     def predict(self, crops: NDArray[np.uint8]) -> CropFeatures:
         """Estimate the features of gray uint8 crops (n, size, size)."""
         names = [VALUES_OUTPUT, ERRORS_OUTPUT, FACE_OUTPUT]
-        batch = {self._input_name: crops[..., None].astype(np.float32)}
-        outputs = self._session.run(names, batch)
-        values, log_errors, logits = (np.asarray(output, np.float64) for output in outputs)
+        outputs = run_in_batches(self._session, names, crops)
+        values, log_errors, logits = (output.astype(np.float64) for output in outputs)
         errors, factors = np.exp(log_errors), self._calibration
         return CropFeatures(
             points=values[:, POINTS].reshape(-1, NUM_POINTS, 2),
