@@ -12,6 +12,7 @@ import onnxruntime
 from emotion.errors import ModelError
 from emotion.model_store.store import ModelBundle
 from emotion.recognition.trial_run import check_network
+from emotion.translation.messages import gettext as _
 
 
 def load_session(
@@ -37,7 +38,9 @@ def load_session(
         source = str(bundle.onnx_path) if model_bytes is None else model_bytes
         return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has no public base class of its exceptions for invalid files
-        raise ModelError(f"The network of the model {bundle.name} cannot be loaded: {error}") from error
+        raise ModelError(
+            _("The network of the model {model} cannot be loaded: {reason}").format(model=bundle.name, reason=error)
+        ) from error
 
 
 @contextmanager
