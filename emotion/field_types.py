@@ -9,8 +9,15 @@ from numbers import Integral, Real
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from emotion.errors import EmotionError
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
 
-_TYPE_NAMES: Final[Mapping[Any, str]] = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+_TYPE_NAMES: Final[Mapping[Any, str]] = {
+    int: gettext_noop("a whole number"),
+    float: gettext_noop("a number"),
+    bool: gettext_noop("true or false"),
+    str: gettext_noop("text"),
+}
 _NUMBER_TYPES: Final[Mapping[Any, type]] = {int: Integral, float: Real}
 _MAX_VALUE_LENGTH: Final = 60  # characters of a value in an error message
 
@@ -31,7 +38,8 @@ def check_types(config: object) -> None:
         if not _matches_hint(value, hint):
             text = repr(value)
             text = text if len(text) <= _MAX_VALUE_LENGTH else f"{text[:_MAX_VALUE_LENGTH]}…"
-            raise EmotionError(f"{field.name} is {text}; expected {_describe_hint(hint)}.")
+            problem = _("{field} is {value}; expected {expected}.")
+            raise EmotionError(problem.format(field=field.name, value=text, expected=_describe_hint(hint)))
         if is_dataclass(value):
             check_types(value)
 
@@ -57,8 +65,12 @@ def _matches_hint(value: Any, hint: Any) -> bool:
 def _describe_hint(hint: Any) -> str:
     if get_origin(hint) is tuple:
         item_hints = get_args(hint)
-        count = "a list, each" if item_hints[-1] is ... else f"{len(item_hints)} values, each"
-        return f"{count} {_describe_hint(item_hints[0])}"
+        item = _describe_hint(item_hints[0])
+        if item_hints[-1] is ...:
+            return _("a list, each {item}").format(item=item)
+        return _("{count} values, each {item}").format(count=len(item_hints), item=item)
     if get_origin(hint) is Literal:
-        return f"one of {', '.join(map(str, get_args(hint)))}"
-    return _TYPE_NAMES.get(hint, f"settings of {getattr(hint, '__name__', hint)}")
+        return _("one of {names}").format(names=", ".join(map(str, get_args(hint))))
+    if hint in _TYPE_NAMES:
+        return _(_TYPE_NAMES[hint])
+    return _("settings of {name}").format(name=getattr(hint, "__name__", hint))

@@ -20,6 +20,7 @@ from emotion.media.image_safety import DEFAULT_LIMITS
 from emotion.media.messages import display_name
 from emotion.media.zip_entries import explain_zip_skip
 from emotion.storage import require_free_space
+from emotion.translation.messages import gettext as _
 
 _MAX_VIDEO_BYTES: Final = 64 * 2**30  # of a video in a ZIP, in a tar or in a storage, which is copied to read it
 _MIN_FREE_BYTES: Final = 500_000_000  # besides the copy of a video
@@ -67,8 +68,9 @@ class SourceReader:
         limit = DEFAULT_LIMITS.max_bytes
         if file.size_bytes > limit:
             raise ImageError(
-                f"{display_name(file.name, 'The image')} has more than {limit / 2**20:.0f} MB, the most that is read: "
-                "save a smaller copy and use that."
+                _(
+                    "{name} has more than {size:.0f} MB, the most that is read: save a smaller copy and use that."
+                ).format(name=_get_label(file), size=limit / 2**20)
             )
         with self._open(file) as stream:
             return stream.read(limit + 1)
@@ -86,7 +88,7 @@ class SourceReader:
             return
         with tempfile.TemporaryDirectory(prefix="emotion-") as folder:
             if file.size_bytes > _MAX_VIDEO_BYTES:
-                raise VideoError(f"{display_name(file.name, 'The video')} is too large to copy: unpack it first.")
+                raise VideoError(_("{name} is too large to copy: unpack it first.").format(name=_get_label(file)))
             require_free_space(Path(folder), max(0, file.size_bytes) + _MIN_FREE_BYTES)
             path = Path(folder) / f"video{Path(file.name).suffix.lower()}"
             with self._open(file) as source, open(path, "wb") as target:
@@ -96,7 +98,7 @@ class SourceReader:
     @contextmanager
     def _open(self, file: SourceFile) -> Iterator[_Readable]:
         error_class = ImageError if file.kind == IMAGE else VideoError
-        label = display_name(file.name, f"The {file.kind}")
+        label = _get_label(file)
         try:
             if file.member:
                 with self._open_member(file, label) as stream:
@@ -108,15 +110,19 @@ class SourceReader:
         except EmotionError:
             raise
         except FileNotFoundError as error:
-            raise error_class(f"{label} was not found: check the name and the folder.") from error
+            raise error_class(_("{name} was not found: check the name and the folder.").format(name=label)) from error
         except OSError as error:
             raise error_class(
-                f"{label} cannot be opened ({error.strerror or error}): check its permissions."
+                _("{name} cannot be opened ({reason}): check its permissions.").format(
+                    name=label, reason=error.strerror or error
+                )
             ) from error
         except Exception as error:
             # No list of types: damaged members raise BadZipFile, TarError, zlib.error, NotImplementedError and more.
             self._close()  # a stream that failed within a member has no known position
-            raise error_class(f"{label} is damaged in {Path(file.location).name}: pack it again.") from error
+            raise error_class(
+                _("{name} is damaged in {archive}: pack it again.").format(name=label, archive=Path(file.location).name)
+            ) from error
 
     @contextmanager
     def _open_member(self, file: SourceFile, label: str) -> Iterator[_Readable]:
@@ -130,7 +136,11 @@ class SourceReader:
             entry = self._zip.getinfo(file.member)
             limit = DEFAULT_LIMITS.max_bytes if file.kind == IMAGE else _MAX_VIDEO_BYTES
             if reason := explain_zip_skip(entry, max_bytes=limit):
-                raise DataError(f"{label} in {Path(file.location).name} is not read, since {reason}: check it by hand.")
+                raise DataError(
+                    _("{name} in {archive} is not read, since {reason}: check it by hand.").format(
+                        name=label, archive=Path(file.location).name, reason=reason
+                    )
+                )
             with self._zip.open(entry) as stream:
                 yield stream
         elif file.offset >= 0:
@@ -164,12 +174,19 @@ def _open_tar_stream(archive: BinaryIO) -> Iterator[tarfile.TarFile]:
         yield tar
 
 
+def _get_label(file: SourceFile) -> str:
+    """Return what messages call a file."""
+    return display_name(file.name, _("The image") if file.kind == IMAGE else _("The video"))
+
+
 def _check_unchanged(file: SourceFile) -> None:
     """Raise DataError where a local file is not the one that was listed: a run that is resumed must be of one state."""
     if is_remote(file.location):
         return
-    status, label = os.stat(file.location), display_name(file.name, f"The {file.kind}")
+    status, label = os.stat(file.location), _get_label(file)
     if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device may never end
-        raise DataError(f"{label} is not a regular file: copy its content into one.")
+        raise DataError(_("{name} is not a regular file: copy its content into one.").format(name=label))
     if (status.st_size, status.st_mtime_ns) != (file.size_bytes, file.mtime_ns):
-        raise DataError(f"{label} has changed since the files were listed: analyze it again into a new folder.")
+        raise DataError(
+            _("{name} has changed since the files were listed: analyze it again into a new folder.").format(name=label)
+        )

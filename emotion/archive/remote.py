@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Final, NamedTuple, cast
 
 from emotion.archive.source_files import is_remote
 from emotion.errors import DataError
+from emotion.translation.messages import gettext as _
 
 _NS_PER_SECOND: Final = 10**9
 _TIME_KEYS: Final = ("mtime", "LastModified", "last_modified", "updated", "created")  # as different storages name it
@@ -92,9 +93,11 @@ def _convert_errors(url: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise DataError(f"There is no {url}; check the name and the storage.") from error
+        raise DataError(_("There is no {url}; check the name and the storage.").format(url=url)) from error
     except ImportError as error:
-        raise DataError(f"{url} needs a package that is missing ({error}); install it with pip.") from error
+        text = _("{url} needs a package that is missing ({reason}); install it with pip.")
+        raise DataError(text.format(url=url, reason=error)) from error
     except Exception as error:
         # No list of types: every storage has its own errors for names, rights and connections.
-        raise DataError(f"{url} cannot be reached ({error}); check the address, the network and the rights.") from error
+        text = _("{url} cannot be reached ({reason}); check the address, the network and the rights.")
+        raise DataError(text.format(url=url, reason=error)) from error

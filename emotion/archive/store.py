@@ -28,6 +28,7 @@ from emotion.archive.source_files import VIDEO, SourceFile
 from emotion.errors import DataError, ResultFolderError
 from emotion.jobs.result_manifest import PARTIAL_PATTERN
 from emotion.storage import atomic_path, write_atomic
+from emotion.translation.messages import gettext as _
 
 SOURCES_FILE: Final = "sources.parquet"
 PIECES_FILE: Final = "pieces.jsonl"
@@ -127,7 +128,11 @@ class ArchiveStore:
                         rows = file.read_row_group(index).slice(file_id - first, 1).to_pylist()
                         return _make_source(rows[0])
                     first += num_rows
-        raise DataError(f"{self.folder} does not list where its file {file_id} is; open the whole result folder.")
+        raise DataError(
+            _("{folder} does not list where its file {file} is; open the whole result folder.").format(
+                folder=self.folder, file=file_id
+            )
+        )
 
     def prepare(self) -> set[int]:
         """Remove what a killed process left, and return the numbers of the pieces that are done."""

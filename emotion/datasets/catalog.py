@@ -21,6 +21,9 @@ from emotion.datasets.splitting import expected_split_counts, holdout_ratios
 from emotion.errors import DataError
 from emotion.expressions import FER2013_LABELS
 from emotion.formatting import format_name
+from emotion.translation.languages import in_english
+from emotion.translation.messages import get_message, translate_text
+from emotion.translation.messages import gettext as _
 
 DATA_ENV_VAR: Final = "EMOTION_DATA"  # environment variable: one more data set, or a folder of tables
 _TABLE_SUFFIXES: Final = (".npz", ".csv")
@@ -80,7 +83,7 @@ def list_datasets() -> DatasetListing:
     for info in sorted(infos, key=lambda info: (info.name.lower(), str(info.path))):
         seen[info.name] += 1
         datasets.append(replace(info, name=f"{info.name} ({seen[info.name]})") if seen[info.name] > 1 else info)
-    return DatasetListing(datasets, [result for result in results if isinstance(result, str)])
+    return DatasetListing(datasets, [translate_text(result) for result in results if isinstance(result, str)])
 
 
 def get_dataset_info(path: Path) -> DatasetInfo:
@@ -90,11 +93,11 @@ def get_dataset_info(path: Path) -> DatasetInfo:
         DataError: There is no data set.
     """
     if not path.exists():
-        raise DataError(f"There is no {path}; choose a data set that is on this machine.")
+        raise DataError(_("There is no {path}; choose a data set that is on this machine.").format(path=path))
     path = Path(os.path.abspath(path))
     result = _inspect_path(path, cache_key(path))
     if isinstance(result, str):
-        raise DataError(result)
+        raise DataError(translate_text(result))
     return result
 
 
@@ -145,18 +148,22 @@ def _list_children(folder: Path) -> list[Path]:
 @lru_cache(maxsize=_CACHE_ENTRIES)
 def _inspect_path(path: Path, key: tuple[str, int, int]) -> DatasetInfo | str:
     """Inspect a path again whenever `key` changes; the sentence of the error where it is not a data set."""
-    try:
-        if path.is_dir():
-            info = _inspect_folder(path)
-        elif not path.is_file():
-            raise DataError(f"There is no {path}, which {DATA_ENV_VAR} names; correct the variable.")
-        else:
-            info = _inspect_npz(path) if path.suffix.lower() == ".npz" else _inspect_csv(path)
-        return replace(info, name=format_name(info.name, _MAX_NAME_LENGTH) or "unnamed")
-    except DataError as error:
-        return str(error)
-    except OSError as error:
-        return f"{path} cannot be read ({error.strerror}); check its permissions."
+    with in_english():  # for the sessions of all languages
+        try:
+            info = _inspect_file(path) if not path.is_dir() else _inspect_folder(path)
+            return replace(info, name=format_name(info.name, _MAX_NAME_LENGTH) or "unnamed")
+        except DataError as error:
+            return get_message(error)
+        except OSError as error:
+            problem = _("{path} cannot be read ({reason}); check its permissions.")
+            return problem.format(path=path, reason=error.strerror)
+
+
+def _inspect_file(path: Path) -> DatasetInfo:
+    if not path.is_file():
+        text = _("There is no {path}, which {variable} names; correct the variable.")
+        raise DataError(text.format(path=path, variable=DATA_ENV_VAR))
+    return _inspect_npz(path) if path.suffix.lower() == ".npz" else _inspect_csv(path)
 
 
 def _inspect_folder(path: Path) -> DatasetInfo:
@@ -164,7 +171,7 @@ def _inspect_folder(path: Path) -> DatasetInfo:
     for image in scan_image_tree(path).images:
         counts[image.label, image.split] += 1
     if not counts:
-        raise DataError(f"{path} holds no image; expected folders named by label.")
+        raise DataError(_("{path} holds no image; expected folders named by label.").format(path=path))
     labels = sort_labels({label for label, _ in counts})
     table = np.array([[counts[label, split] for split in (-1, *range(len(SPLITS)))] for label in labels])
     return DatasetInfo(path.name, path, labels, _expected_split_counts(table), False)
@@ -187,7 +194,9 @@ def _to_tuples(counts: NDArray[np.integer]) -> tuple[tuple[int, int, int], ...]:
 def _inspect_npz(path: Path) -> DatasetInfo:
     try:
         if not zipfile.is_zipfile(path):
-            raise DataError(f"{path.name} is not a readable .npz file; create or download it again.")
+            raise DataError(
+                _("{name} is not a readable .npz file; create or download it again.").format(name=path.name)
+            )
         with np.load(path, allow_pickle=False) as file:
             if not set(file.files) >= NPZ_ARRAYS:
                 raise KeyError
@@ -196,7 +205,9 @@ def _inspect_npz(path: Path) -> DatasetInfo:
         raise
     except Exception as error:
         # No list of types, see `fer2013_files`.
-        raise DataError(f"{path.name} is not an .npz of labeled faces; it needs images, label and usage.") from error
+        raise DataError(
+            _("{name} is not an .npz of labeled faces; it needs images, label and usage.").format(name=path.name)
+        ) from error
     return _make_info(path, labels, split, has_ferplus)
 
 
@@ -209,7 +220,9 @@ def _inspect_csv(path: Path) -> DatasetInfo:
         header = file.readline(_MAX_HEADER_BYTES).decode("utf-8-sig", "replace")
         columns = [cell.strip().lower() for cell in header.split(",")]
         if not set(columns) >= CSV_COLUMNS:
-            raise DataError(f"{path.name} is not a table of faces; expected the columns emotion,pixels,Usage.")
+            raise DataError(
+                _("{name} is not a table of faces; expected the columns emotion,pixels,Usage.").format(name=path.name)
+            )
         emotion, usage = columns.index("emotion"), columns.index("usage") if "usage" in columns else None
         for line in file:
             cells = [cell.strip(b' "\r\n') for cell in line.split(b",")]
@@ -226,9 +239,11 @@ def _inspect_csv(path: Path) -> DatasetInfo:
 def _make_info(path: Path, labels: NDArray, split: NDArray, has_ferplus: bool = False) -> DatasetInfo:
     are_integers = labels.ndim == split.ndim == 1 and labels.dtype.kind in "iu" and split.dtype.kind in "iu"
     if not are_integers or not len(labels) or len(labels) != len(split) or labels.min() < 0 or split.min() < 0:
-        raise DataError(f"{path.name} holds no labeled faces; each row needs a label and a split.")
+        raise DataError(_("{name} holds no labeled faces; each row needs a label and a split.").format(name=path.name))
     if labels.max() >= len(FER2013_LABELS) or split.max() >= len(SPLITS):
-        raise DataError(f"{path.name} has other labels or splits than FER-2013; create or download it again.")
+        raise DataError(
+            _("{name} has other labels or splits than FER-2013; create or download it again.").format(name=path.name)
+        )
     table = np.zeros((len(FER2013_LABELS), len(SPLITS)), np.int64)
     np.add.at(table, (labels.astype(np.int64), split.astype(np.int64)), 1)
     return DatasetInfo(path.stem, path, FER2013_LABELS, _to_tuples(table), has_ferplus)

@@ -19,6 +19,7 @@ from emotion.jobs.result_manifest import DATASET, ResultManifest
 from emotion.model_store.store import ModelBundle
 from emotion.recognition.classification import ExpressionClassifier, Prediction
 from emotion.storage import read_json, write_atomic, write_json
+from emotion.translation.messages import gettext as _
 
 MIN_PROB: Final = 0.7
 PROVENANCE_FILE: Final = "synthetic_faces.json"
@@ -43,7 +44,9 @@ class FaceFilter:
         head = next((name for name, h in self.classifier.bundle.heads.items() if expression in h.labels), None)
         if head is None:
             raise EmotionError(
-                f"The classifier {self.classifier.bundle.name} has no label {expression!r}; choose another one."
+                _("The classifier {classifier} has no label {label!r}; choose another one.").format(
+                    classifier=self.classifier.bundle.name, label=expression
+                )
             )
         predictions = predict_faces(self.classifier, head, faces)
         return np.array([prediction.scores[expression] for prediction in predictions])
@@ -167,7 +170,7 @@ def find_confused_faces(
         that of a face.
     """
     found = dict[tuple[str, str], ConfusedFace]()
-    for label in dict.fromkeys(label for label, _ in pairs if label in sampler.labels):
+    for label in dict.fromkeys(label for label, _seen in pairs if label in sampler.labels):
         faces = sampler.sample(range(num_seeds), label)
         predictions = predict_faces(classifier, classifier.bundle.default_head, faces)
         for predicted in [other for requested, other in pairs if requested == label]:

@@ -16,6 +16,7 @@ from emotion.generation.sampler import FaceImages
 from emotion.model_store.card_parts import Head
 from emotion.model_store.store import ModelBundle
 from emotion.recognition.onnx_session import load_session
+from emotion.translation.messages import gettext as _
 
 FeatureArray = NDArray[np.float64]  # (n, k)
 _BATCH_SIZE: Final = 256  # bounds the memory
@@ -70,11 +71,17 @@ def narrowest_head(bundle: ModelBundle, labels: Sequence[str]) -> Head:
         ModelError: The bundle is no classifier, or has no such head.
     """
     if bundle.kind != "classifier":
-        raise ModelError(f"{bundle.folder} is a {bundle.kind}; faces are judged by a classifier.")
+        raise ModelError(
+            _("{folder} is a {kind}; faces are judged by a classifier.").format(
+                folder=bundle.folder, kind=_(bundle.kind)
+            )
+        )
     heads = [head for head in bundle.heads.values() if set(labels) <= set(head.labels)]
     if not heads:
         raise ModelError(
-            f"The classifier {bundle.name} has no head with all of {', '.join(labels)}; choose another one."
+            _("The classifier {classifier} has no head with all of {labels}; choose another one.").format(
+                classifier=bundle.name, labels=", ".join(labels)
+            )
         )
     return min(heads, key=lambda head: len(head.labels))
 
@@ -88,7 +95,9 @@ def _add_feature_output(bundle: ModelBundle, output_name: str) -> tuple[bytes, s
         node = producers.get(node.input[0])
     if node is None:
         raise ModelError(
-            f"The head {output_name} of the classifier {bundle.name} has no dense layer; choose another classifier."
+            _("The head {head} of the classifier {classifier} has no dense layer; choose another classifier.").format(
+                head=output_name, classifier=bundle.name
+            )
         )
     features_name = node.input[0]
     network.graph.output.append(onnx.helper.make_empty_tensor_value_info(features_name))

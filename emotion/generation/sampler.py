@@ -90,7 +90,11 @@ class Sampler:
 
     def __init__(self, bundle: ModelBundle) -> None:
         if bundle.kind != "generator":
-            raise ModelError(f"{bundle.folder} is a {bundle.kind}; faces are drawn by a generator.")
+            raise ModelError(
+                _("{folder} is a {kind}; faces are drawn by a generator.").format(
+                    folder=bundle.folder, kind=_(bundle.kind)
+                )
+            )
         self.bundle = bundle
         self.labels: tuple[str, ...] = bundle.generator_card.labels
         self.image_size = bundle.generator_card.output.size
@@ -103,8 +107,12 @@ class Sampler:
         output_shapes = {value.name: list(value.shape[1:]) for value in self._session.get_outputs()}
         if input_sizes != expected or output_shapes != {"faces": [self.image_size, self.image_size, 1]}:
             raise ModelError(
-                f"The card of the model {bundle.name} gives the inputs {expected} and {self.image_size} pixels a side; "
-                f"the network has {input_sizes} and {output_shapes}."
+                _(
+                    "The card of the model {model} gives the inputs {inputs} and {size} pixels a side; the network "
+                    "has {actual} and {outputs}."
+                ).format(
+                    model=bundle.name, inputs=expected, size=self.image_size, actual=input_sizes, outputs=output_shapes
+                )
             )
 
     def latent_for(self, seed: int, truncation: float | None = None) -> NDArray[np.float32]:

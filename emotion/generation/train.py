@@ -24,6 +24,7 @@ from emotion.training.runs.folder import (
     write_config,
 )
 from emotion.training.runs.run_context import RunContext
+from emotion.translation.messages import gettext as _
 
 
 def train_generator(
@@ -75,12 +76,16 @@ def train_generator(
 def _check_inputs(data: Dataset, guidance_classifier: ModelBundle) -> None:
     if guidance_classifier.kind != "classifier":
         raise ModelError(
-            f"{guidance_classifier.folder} is a {guidance_classifier.kind}; a generator is guided by a classifier."
+            _("{folder} is a {kind}; a generator is guided by a classifier.").format(
+                folder=guidance_classifier.folder, kind=_(guidance_classifier.kind)
+            )
         )
     unknown = [name for name in data.label_names if name not in EXPRESSIONS]
     if unknown:
         raise DataError(
-            f"{data.source} has the labels {', '.join(unknown)}; a generator can only learn {', '.join(EXPRESSIONS)}."
+            _("{source} has the labels {labels}; a generator can only learn {expected}.").format(
+                source=data.source, labels=", ".join(unknown), expected=", ".join(EXPRESSIONS)
+            )
         )
 
 

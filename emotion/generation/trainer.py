@@ -26,6 +26,7 @@ from emotion.model_store.store import ModelBundle
 from emotion.storage import write_atomic
 from emotion.training.loop import Training, train_epochs
 from emotion.training.runs.run_context import RunContext
+from emotion.translation.messages import gettext as _
 
 SHEET_COLUMNS: Final = 8  # of a sample sheet: the seeds 0 to 7; a row for each expression
 _CHUNK_SIZE: Final = 128  # faces generated in one call
@@ -83,13 +84,19 @@ def train_gan(data: Dataset, config: GanConfig, run: RunContext, guidance_classi
     train_data, validation_data = select_faces(data)
     if len(train_data) < config.batch_size or len(validation_data) < 2:
         raise DataError(
-            f"{data.source} has {len(train_data)} training and {len(validation_data)} validation faces; "
-            f"at least {config.batch_size} and 2 are needed."
+            _(
+                "{source} has {training} training and {validation} validation faces; at least {needed} and 2 are "
+                "needed."
+            ).format(
+                source=data.source, training=len(train_data), validation=len(validation_data), needed=config.batch_size
+            )
         )
     missing = [name for i, name in enumerate(data.label_names) if not (train_data.labels == i).any()]
     if missing:
         raise DataError(
-            f"{data.source} has no training face of {', '.join(missing)}; a generator needs faces of every label."
+            _("{source} has no training face of {labels}; a generator needs faces of every label.").format(
+                source=data.source, labels=", ".join(missing)
+            )
         )
     return train_epochs(GanTraining(train_data, validation_data, config, run.folder, guidance_classifier), run)
 

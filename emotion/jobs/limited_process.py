@@ -12,12 +12,12 @@ from typing import Final
 import psutil
 
 from emotion.storage import PROJECT_ROOT
+from emotion.translation.messages import gettext as _
 
 MAX_CPU_SECONDS: Final = 20
 # Includes the import of modules. On Windows it is the only limit of time; elsewhere a busy machine may take its time.
 _MAX_WALL_SECONDS: Final = 60 if sys.platform == "win32" else 180
 _MAX_MEMORY_BYTES: Final = 4_000_000_000  # of addresses, beside those of the modules that it has loaded
-_TOO_SLOW: Final = f"it was not ready after {MAX_CPU_SECONDS} seconds of computing"
 
 
 def run_limited(module: str, path: Path) -> str:
@@ -41,13 +41,17 @@ def run_limited(module: str, path: Path) -> str:
             cwd=PROJECT_ROOT,
         )
     except subprocess.TimeoutExpired:
-        return _TOO_SLOW
+        return _describe_slowness()
     if sys.platform != "win32" and done.returncode == -signal.SIGXCPU:
-        return _TOO_SLOW
+        return _describe_slowness()
     try:
-        return str(json.loads(done.stdout.splitlines()[-1])["problem"])
+        return _(str(json.loads(done.stdout.splitlines()[-1])["problem"]))
     except (ValueError, IndexError, KeyError, TypeError):
-        return f"the process that tried it ended with code {done.returncode}"
+        return _("the process that tried it ended with code {code}").format(code=done.returncode)
+
+
+def _describe_slowness() -> str:
+    return _("it was not ready after {seconds} seconds of computing").format(seconds=MAX_CPU_SECONDS)
 
 
 def limit_process(max_cpu_seconds: int) -> None:

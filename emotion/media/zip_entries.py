@@ -10,8 +10,9 @@ from typing import Final
 from emotion.errors import ImageError
 from emotion.media.image_safety import DEFAULT_LIMITS
 from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
 
-LINK_REASON: Final = "it is a link to another file"
+LINK_REASON: Final = gettext_noop("it is a link to another file")
 _MAX_COMPRESSION_RATIO: Final = 200  # of a photo; a ZIP bomb has a larger one
 _MIN_BOMB_BYTES: Final = 10_000_000  # smaller files do no harm, whatever their ratio
 _UNIX_MODE_SHIFT: Final = 16  # bits, in the external attributes of a ZIP entry
@@ -27,15 +28,15 @@ def explain_zip_skip(entry: zipfile.ZipInfo, *, max_bytes: int = DEFAULT_LIMITS.
     """Return why an entry must not be read, such as a ZIP bomb; "" for most entries."""
     path = decode_zip_path(entry)
     if ".." in PurePosixPath(path).parts or path.startswith("/") or path[1:2] == ":":
-        return "its path leads out of the ZIP"
+        return _("its path leads out of the ZIP")
     if stat.S_ISLNK(entry.external_attr >> _UNIX_MODE_SHIFT):
-        return LINK_REASON
+        return _(LINK_REASON)
     if entry.flag_bits & _ENCRYPTED_FLAG:
-        return "it is encrypted"
+        return _("it is encrypted")
     if entry.file_size > max_bytes:
-        return f"it has more than {max_bytes / 2**20:.0f} MB"
+        return _("it has more than {size:.0f} MB").format(size=max_bytes / 2**20)
     if entry.file_size > _MIN_BOMB_BYTES and entry.file_size > _MAX_COMPRESSION_RATIO * max(1, entry.compress_size):
-        return "it is compressed more than any photo"
+        return _("it is compressed more than any photo")
     return ""
 
 

@@ -26,9 +26,17 @@ from emotion.model_store.card_parts import (
     check_labels,
 )
 from emotion.movements import MOVEMENT_NAMES
+from emotion.translation.messages import get_message, gettext_noop
+from emotion.translation.messages import gettext as _
 
 CARD_FILE: Final = "card.json"
-MODEL_KINDS: Final = ("classifier", "detector", "features", "generator", "upscaler")
+MODEL_KINDS: Final = (
+    gettext_noop("classifier"),
+    gettext_noop("detector"),
+    gettext_noop("features"),
+    gettext_noop("generator"),
+    gettext_noop("upscaler"),
+)
 MAX_CARD_BYTES: Final = 1_000_000
 _OWN_LABELS: Final = "own"  # the `label_set` of a classifier with the labels of its data set
 _FACE_HEAD: Final = "face"  # the name of the face head among the logits, so no expression head may have it
@@ -51,7 +59,7 @@ class ModelCard(Record):
     @classmethod
     def _check_network_file(cls, files: dict[str, FileRecord]) -> dict[str, FileRecord]:
         if "model.onnx" not in files:
-            raise ValueError('"files" must name model.onnx with its sha256')
+            raise ValueError(_('"files" must name model.onnx with its sha256'))
         return files
 
     def to_dict(self) -> dict[str, Any]:
@@ -73,17 +81,17 @@ class ClassifierCard(ModelCard):
     @model_validator(mode="after")
     def _check_heads(self) -> Self:
         if self.default_head not in self.heads or _FACE_HEAD in self.heads:
-            raise ValueError(
-                f'"default_head" is {self.default_head!r}; expected one of the heads {", ".join(self.heads)}, none '
-                f'named "{_FACE_HEAD}"'
-            )
+            text = _('"default_head" is {head!r}; expected one of the heads {heads}, none named "{reserved}"')
+            heads = ", ".join(self.heads)
+            raise ValueError(text.format(head=self.default_head, heads=heads, reserved=_FACE_HEAD))
         for name, head in self.heads.items():
-            check_labels(f"the labels of {name} are", head.labels, allow_own=self.label_set == _OWN_LABELS)
+            check_labels(head.labels, allow_own=self.label_set == _OWN_LABELS, head=name)
         outputs = [head.output for head in self.heads.values()]
         outputs += [head.cam_output for head in self.heads.values() if head.cam_output is not None]
         outputs += [self.face_head.output] if self.face_head is not None else []
         if len(set(outputs)) < len(outputs):
-            raise ValueError(f"the outputs are {', '.join(outputs)}; expected a different name for each head")
+            text = _("the outputs are {outputs}; expected a different name for each head")
+            raise ValueError(text.format(outputs=", ".join(outputs)))
         return self
 
 
@@ -118,10 +126,8 @@ class FeaturesCard(ModelCard):
     def _check_movements(self) -> Self:
         unknown = [name for name in (*self.movements, *self.shown_movements) if name not in MOVEMENT_NAMES]
         if unknown or not set(self.shown_movements) <= set(self.movements):
-            raise ValueError(
-                f"the movements are {', '.join(unknown or self.shown_movements)}; expected some of "
-                f"{', '.join(MOVEMENT_NAMES)}"
-            )
+            text, wrong = _("the movements are {movements}; expected some of {names}"), unknown or self.shown_movements
+            raise ValueError(text.format(movements=", ".join(wrong), names=", ".join(MOVEMENT_NAMES)))
         return self
 
 
@@ -139,7 +145,7 @@ class GeneratorCard(ModelCard):
 
     @model_validator(mode="after")
     def _check_own_labels(self) -> Self:
-        check_labels("the labels are", self.labels, allow_own=False)
+        check_labels(self.labels, allow_own=False)
         return self
 
 
@@ -158,20 +164,22 @@ class UpscalerCard(ModelCard):
 
 # By the error types of pydantic, whose own messages name Python types.
 _EXPECTATIONS: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), "a whole number"),
-    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
-    **dict.fromkeys(("dict_type", "model_type", "mapping_type"), "an object with fields"),
-    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
-    "finite_number": "a finite number",
-    "greater_than": "a number above {gt}",
-    "greater_than_equal": "a number of at least {ge}",
-    "less_than": "a number below {lt}",
-    "less_than_equal": "a number of at most {le}",
-    "string_type": "text",
-    "tuple_type": "a list",
-    "too_short": "a list of at least {min_length}",
-    "extra_forbidden": "no field of this name",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), gettext_noop("a whole number")),
+    **dict.fromkeys(("float_type", "float_parsing"), gettext_noop("a number")),
+    **dict.fromkeys(("dict_type", "model_type", "mapping_type"), gettext_noop("an object with fields")),
+    **dict.fromkeys(("bool_type", "bool_parsing"), gettext_noop("true or false")),
+    "finite_number": gettext_noop("a finite number"),
+    "greater_than": gettext_noop("a number above {gt}"),
+    "greater_than_equal": gettext_noop("a number of at least {ge}"),
+    "less_than": gettext_noop("a number below {lt}"),
+    "less_than_equal": gettext_noop("a number of at most {le}"),
+    "string_type": gettext_noop("text"),
+    "tuple_type": gettext_noop("a list"),
+    "too_short": gettext_noop("a list of at least {min_length}"),
+    "extra_forbidden": gettext_noop("no field of this name"),
 }
+
+_OTHER_VALUE: Final = gettext_noop("another value")
 
 Card = ClassifierCard | DetectorCard | FeaturesCard | GeneratorCard | UpscalerCard
 _CARD_TYPES: Final[Mapping[str, type[Card]]] = {
@@ -195,19 +203,29 @@ def parse_card(path: Path, fields: object) -> Card:
     """
     kind = fields.get("kind") if isinstance(fields, Mapping) else None
     if kind not in MODEL_KINDS:
-        raise ModelError(f'{path}: "kind" is missing or unknown; expected one of {", ".join(MODEL_KINDS)}.')
+        raise make_kind_error(path)
     try:
         return _CARD_TYPES[kind].model_validate(fields)
     except ValidationError as error:
-        raise ModelError(f"{path}: {_describe_validation_error(error, kind)}.") from error
+        text = _("{path}: {problem}.")
+        raise ModelError(text.format(path=path, problem=_describe_validation_error(error, kind))) from error
+
+
+def make_kind_error(path: Path) -> ModelError:
+    """Return the error of a card file that names no kind of model."""
+    text = _('{path}: "kind" is missing or unknown; expected one of {kinds}.')
+    return ModelError(text.format(path=path, kinds=", ".join(MODEL_KINDS)))
 
 
 def _describe_validation_error(error: ValidationError, kind: str) -> str:
     first = error.errors(include_url=False)[0]
-    field = reprlib.repr(".".join(map(str, first["loc"])))
+    field, context = reprlib.repr(".".join(map(str, first["loc"]))), first.get("ctx", {})
     if first["type"] == "value_error":  # of the validators above
-        return first["msg"].removeprefix("Value error, ")
+        return get_message(context["error"])
     if first["type"] == "missing":
-        return f"the field {field} of a {kind} is missing; fetch the model again"
-    expected = _EXPECTATIONS.get(first["type"], "another value").format(**first.get("ctx", {}))
-    return f"the field {field} is {reprlib.repr(first['input'])}; expected {expected}"
+        text = _("the field {field} of a {kind} is missing; fetch the model again")
+        return text.format(field=field, kind=_(kind))
+    expected = _(_EXPECTATIONS.get(first["type"], _OTHER_VALUE)).format(**context)
+    return _("the field {field} is {value}; expected {expected}").format(
+        field=field, value=reprlib.repr(first["input"]), expected=expected
+    )

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from emotion.expressions import EXPRESSIONS
+from emotion.translation.messages import gettext as _
 
 _MAX_LABEL_BYTES: Final = 100
 _INVALID_CHARACTERS: Final = frozenset('<>:"/\\|?*')  # not allowed in file names on some systems
@@ -51,12 +52,11 @@ class Head(Record):
 
     @model_validator(mode="after")
     def _check_lengths(self) -> Self:
-        for name, values in {"a logit bias": self.logit_bias, "a prior": self.prior}.items():
+        bias = _("a head has {labels} labels and a logit bias of {numbers} numbers; expected a number for each label")
+        prior = _("a head has {labels} labels and a prior of {numbers} numbers; expected a number for each label")
+        for text, values in ((bias, self.logit_bias), (prior, self.prior)):
             if values is not None and len(values) != len(self.labels):
-                raise ValueError(
-                    f"a head has {len(self.labels)} labels and {name} of {len(values)} numbers; expected a number for "
-                    "each label"
-                )
+                raise ValueError(text.format(labels=len(self.labels), numbers=len(values)))
         return self
 
 
@@ -126,10 +126,13 @@ def is_valid_label(label: str) -> bool:
     return fits and label.isprintable() and label == label.strip() and not set(label) & _INVALID_CHARACTERS
 
 
-def check_labels(subject: str, labels: Sequence[str], *, allow_own: bool) -> None:
+def check_labels(labels: Sequence[str], *, allow_own: bool, head: str | None = None) -> None:
     """Raise `ValueError` where labels repeat, or are no expressions or, with `allow_own`, no valid labels."""
     is_known = all(label in EXPRESSIONS or (allow_own and is_valid_label(label)) for label in labels)
     if not is_known or len(set(labels)) < len(labels):
-        raise ValueError(
-            f"{subject} {', '.join(map(repr, labels))}; expected different ones of {', '.join(EXPRESSIONS)}"
+        text = (
+            _("the labels are {labels}; expected different ones of {names}")
+            if head is None
+            else _("the labels of {head} are {labels}; expected different ones of {names}")
         )
+        raise ValueError(text.format(head=head, labels=", ".join(map(repr, labels)), names=", ".join(EXPRESSIONS)))

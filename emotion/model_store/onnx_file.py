@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from emotion.translation.messages import gettext as _
+
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types of protobuf
 _MAX_VARINT_BYTES: Final = 10
 _MAX_DEPTH: Final = 64  # of graphs within graphs
@@ -45,7 +47,7 @@ def find_external_files(path: Path) -> set[str]:
 def _walk(data: mmap.mmap, kind: str, start: int, end: int, depth: int) -> Iterator[str]:
     """Yield the places in the message of a kind between two offsets."""
     if depth > _MAX_DEPTH:
-        raise ValueError("its graphs are nested too deep")
+        raise ValueError(_("its graphs are nested too deep"))
     for field, first, last in _iter_fields(data, start, end):
         if kind == "tensor":
             if field == _EXTERNAL_DATA:
@@ -65,15 +67,15 @@ def _iter_fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, i
         if wire_type == _BYTES:
             length, position = _read_varint(data, position, end)
             if length > end - position:
-                raise ValueError("it is cut off")
+                raise ValueError(_("it is cut off"))
             yield tag >> 3, position, position + length
             position += length
         elif wire_type == _VARINT:
-            _, position = _read_varint(data, position, end)
+            position = _read_varint(data, position, end)[1]
         elif wire_type in (_FIXED32, _FIXED64):
             position += 4 if wire_type == _FIXED32 else 8
         else:
-            raise ValueError("it is no ONNX file")
+            raise ValueError(_("it is no ONNX file"))
 
 
 def _read_varint(data: mmap.mmap, position: int, end: int) -> tuple[int, int]:
@@ -81,10 +83,10 @@ def _read_varint(data: mmap.mmap, position: int, end: int) -> tuple[int, int]:
     value = 0
     for i in range(_MAX_VARINT_BYTES):
         if position >= end:
-            raise ValueError("it is cut off")
+            raise ValueError(_("it is cut off"))
         byte = data[position]
         position += 1
         value |= (byte & 0x7F) << (7 * i)
         if byte < 0x80:
             return value, position
-    raise ValueError("it is no ONNX file")
+    raise ValueError(_("it is no ONNX file"))

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from emotion.environment import MODELS_FOLDER, get_workspace
 from emotion.errors import ModelError
@@ -21,17 +21,22 @@ from emotion.model_store.card import (
     DetectorCard,
     FeaturesCard,
     GeneratorCard,
+    ModelCard,
     UpscalerCard,
+    make_kind_error,
     parse_card,
 )
 from emotion.model_store.card_parts import Head
 from emotion.model_store.onnx_file import find_external_files
 from emotion.storage import PROJECT_ROOT
+from emotion.translation.messages import get_message, gettext_noop
 from emotion.translation.messages import gettext as _
 
 BUILTIN_MODELS: Final = MODELS_FOLDER
 NETWORK_FILE: Final = "model.onnx"
 KERAS_FILE: Final = "model.keras"
+
+_CardT = TypeVar("_CardT", bound=ModelCard)
 
 
 def get_user_models() -> Path:
@@ -77,7 +82,8 @@ class ModelBundle:
     def keras_path(self) -> Path:
         """The trained network; `ModelError` where the card does not name it, so that its sha256 was not checked."""
         if KERAS_FILE not in self.card.files:
-            raise ModelError(f"The card of {self.folder} names no {KERAS_FILE}; choose another model.")
+            text = _("The card of {folder} names no {file}; choose another model.")
+            raise ModelError(text.format(folder=self.folder, file=KERAS_FILE))
         return self.folder / KERAS_FILE
 
     @property
@@ -110,40 +116,36 @@ class ModelBundle:
         """The head of a classifier that is used where a person chooses none."""
         return self.classifier_card.default_head
 
+    def _require(self, card_type: type[_CardT], problem: str) -> _CardT:
+        """Return the card where it is of a type, else raise `ModelError` with the problem."""
+        if not isinstance(self.card, card_type):
+            raise ModelError(_(problem).format(folder=self.folder, kind=_(self.kind)))
+        return self.card
+
     @property
     def classifier_card(self) -> ClassifierCard:
         """The card of a classifier; `ModelError` for a model of another kind."""
-        if not isinstance(self.card, ClassifierCard):
-            raise ModelError(f"{self.folder} is a {self.kind}; expected a classifier.")
-        return self.card
+        return self._require(ClassifierCard, gettext_noop("{folder} is a {kind}; expected a classifier."))
 
     @property
     def detector_card(self) -> DetectorCard:
         """The card of a detector; `ModelError` for a model of another kind."""
-        if not isinstance(self.card, DetectorCard):
-            raise ModelError(f"{self.folder} is a {self.kind}; expected a detector.")
-        return self.card
+        return self._require(DetectorCard, gettext_noop("{folder} is a {kind}; expected a detector."))
 
     @property
     def features_card(self) -> FeaturesCard:
         """The card of a features network; `ModelError` for a model of another kind."""
-        if not isinstance(self.card, FeaturesCard):
-            raise ModelError(f"{self.folder} is a {self.kind}; expected a features network.")
-        return self.card
+        return self._require(FeaturesCard, gettext_noop("{folder} is a {kind}; expected a features network."))
 
     @property
     def generator_card(self) -> GeneratorCard:
         """The card of a generator; `ModelError` for a model of another kind."""
-        if not isinstance(self.card, GeneratorCard):
-            raise ModelError(f"{self.folder} is a {self.kind}; expected a generator.")
-        return self.card
+        return self._require(GeneratorCard, gettext_noop("{folder} is a {kind}; expected a generator."))
 
     @property
     def upscaler_card(self) -> UpscalerCard:
         """The card of an upscaler; `ModelError` for a model of another kind."""
-        if not isinstance(self.card, UpscalerCard):
-            raise ModelError(f"{self.folder} is a {self.kind}; expected an upscaler.")
-        return self.card
+        return self._require(UpscalerCard, gettext_noop("{folder} is a {kind}; expected an upscaler."))
 
 
 def open_model(folder: Path | str) -> ModelBundle:
@@ -159,15 +161,17 @@ def open_model(folder: Path | str) -> ModelBundle:
 def _read_card(folder: Path) -> dict[str, Any]:
     path = folder / CARD_FILE
     if not os.path.isfile(path):  # unlike `Path.is_file`, it returns False without the permission to look
-        raise ModelError(f"There is no {CARD_FILE} in {folder} that can be read; a model is a folder with one.")
-    if path.stat().st_size > MAX_CARD_BYTES:
-        raise ModelError(f"{path} has {path.stat().st_size} bytes; a card has at most {MAX_CARD_BYTES}.")
+        text = _("There is no {file} in {folder} that can be read; a model is a folder with one.")
+        raise ModelError(text.format(file=CARD_FILE, folder=folder))
+    if (size := path.stat().st_size) > MAX_CARD_BYTES:
+        text = _("{path} has {size} bytes; a card has at most {maximum}.")
+        raise ModelError(text.format(path=path, size=size, maximum=MAX_CARD_BYTES))
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError, OSError) as error:
-        raise ModelError(f"{path} is not readable JSON; fetch the model again.") from error
+        raise ModelError(_("{path} is not readable JSON; fetch the model again.").format(path=path)) from error
     if not isinstance(fields, dict) or fields.get("kind") not in MODEL_KINDS:
-        raise ModelError(f'{path}: "kind" is missing or unknown; expected one of {", ".join(MODEL_KINDS)}.')
+        raise make_kind_error(path)
     return fields
 
 
@@ -184,29 +188,32 @@ def _check_external_files(folder: Path, card: Card) -> None:
     try:
         external = find_external_files(folder / NETWORK_FILE)
     except (OSError, ValueError) as error:
-        raise ModelError(f"{NETWORK_FILE} of the model {folder.name} is damaged ({error}); fetch it again.") from error
+        text = _("{file} of the model {model} is damaged ({reason}); fetch it again.")
+        raise ModelError(text.format(file=NETWORK_FILE, model=folder.name, reason=get_message(error))) from error
     unnamed = sorted(external - set(card.files))
     if unnamed:
-        raise ModelError(
-            f"The network of the model {folder.name} reads the file {unnamed[0]!r:.60}, which its card does not name; "
-            "fetch the model again."
+        text = _(
+            "The network of the model {model} reads the file {file:.60}, which its card does not name; fetch the model "
+            "again."
         )
+        raise ModelError(text.format(model=folder.name, file=repr(unnamed[0])))
 
 
 def _verify_file(folder: Path, name: str, sha256: str) -> None:
     try:
         digest = compute_sha256(folder / name) if Path(name).name == name and (folder / name).is_file() else None
     except OSError as error:  # also a name that is too long for the file system
-        raise ModelError(
-            f"{name:.60} of the model {folder.name} cannot be read ({error.strerror}); fetch the model again."
-        ) from error
+        text = _("{file:.60} of the model {model} cannot be read ({reason}); fetch the model again.")
+        raise ModelError(text.format(file=name, model=folder.name, reason=error.strerror)) from error
     if digest is None:
-        raise ModelError(f"The model {folder.name} lacks its file {name}; fetch it again.")
+        text = _("The model {model} lacks its file {file}; fetch it again.")
+        raise ModelError(text.format(model=folder.name, file=name))
     if digest != sha256:
-        raise ModelError(
-            f"{name} of the model {folder.name} is not the file that its card describes (sha256 differs); "
-            "fetch the model again."
+        text = _(
+            "{file} of the model {model} is not the file that its card describes (sha256 differs); fetch the model "
+            "again."
         )
+        raise ModelError(text.format(file=name, model=folder.name))
 
 
 def compute_sha256(path: Path) -> str:
@@ -245,7 +252,7 @@ def list_models(kind: str, *folders: Path) -> ModelListing:
             if fields["kind"] == kind:  # hashing the files of other kinds takes time
                 models.append(_verify_model(folder, fields))
         except ModelError as error:
-            errors.append(str(error))
+            errors.append(get_message(error))
     return ModelListing(sorted(models, key=_sort_key), errors)
 
 
@@ -264,7 +271,9 @@ def get_default_model(kind: str, *folders: Path) -> ModelBundle:
     """Return the first model of `list_models`; `ModelError` where there is none."""
     models, errors = list_models(kind, *folders)
     if not models:
-        folder = (folders or get_model_folders())[0]
-        missing = _("There is no model of the kind {kind} in {folder}; train one first.")
-        raise ModelError(" ".join(errors) or missing.format(kind=kind, folder=folder))
+        if not errors:
+            folder = (folders or get_model_folders())[0]
+            missing = _("There is no model of the kind {kind} in {folder}; train one first.")
+            raise ModelError(missing.format(kind=kind, folder=folder))
+        raise ModelError(" ".join(errors) if len(errors) > 1 else errors[0])  # one alone can be translated later
     return models[0]

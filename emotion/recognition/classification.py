@@ -12,6 +12,7 @@ from emotion.faces import Scores
 from emotion.model_store.card_parts import FaceHead, Head
 from emotion.model_store.store import ModelBundle
 from emotion.recognition.onnx_session import load_session, run_in_batches
+from emotion.translation.messages import gettext as _
 
 
 def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float64]:
@@ -68,14 +69,15 @@ class ExpressionClassifier:
         self._check_shapes()
 
     def _check_shapes(self) -> None:
-        _, *shape = self._session.get_inputs()[0].shape
+        shape = self._session.get_inputs()[0].shape[1:]
         if any(
             isinstance(n, int) and n != wanted
             for n, wanted in zip(shape, (self.input_size, self.input_size, 1), strict=False)
         ):
             raise ModelError(
-                f"The card of the model {self.bundle.name} gives its input {self.input_size} x {self.input_size} "
-                f"pixels; the network has {' x '.join(map(str, shape))}."
+                _(
+                    "The card of the model {model} gives its input {size} x {size} pixels; the network has {actual}."
+                ).format(model=self.bundle.name, size=self.input_size, actual=" x ".join(map(str, shape)))
             )
         widths = {output.name: output.shape[-1] for output in self._session.get_outputs()}
         wanted = {head.output: len(head.labels) for head in self._heads.values()}
@@ -84,10 +86,17 @@ class ExpressionClassifier:
             wanted[self._face_head.output] = 1
         for output, width in wanted.items():
             if widths.get(output) != width:
-                raise ModelError(
-                    f"The card of the model {self.bundle.name} gives {width} labels to the output {output}; "
-                    f"the network has {widths.get(output, 'no such output')}."
+                text = _(
+                    "The card of the model {model} gives {count} labels to the output {output}; the network has "
+                    "{actual}."
                 )
+                if output not in widths:
+                    text = _(
+                        "The card of the model {model} gives {count} labels to the output {output}; the network has "
+                        "no such output."
+                    )
+                name, actual = self.bundle.name, widths.get(output)
+                raise ModelError(text.format(model=name, count=width, output=output, actual=actual))
 
     @property
     def has_face_head(self) -> bool:
@@ -139,7 +148,9 @@ class ExpressionClassifier:
     def _get_head(self, name: str | None) -> Head:
         head = self._heads.get(name or self._default_head)
         if head is None:
-            raise SettingsError(f"The model has no answer {name!r}; it has {', '.join(self._heads)}.")
+            raise SettingsError(
+                _("The model has no answer {name!r}; it has {heads}.").format(name=name, heads=", ".join(self._heads))
+            )
         return head
 
     def class_activation_map(self, crop: NDArray[np.uint8], label: str, head: str | None = None) -> NDArray[np.float32]:
@@ -162,7 +173,11 @@ class ExpressionClassifier:
         """
         selected = self._get_head(head)
         if not selected.cam_output:
-            raise ModelError(f"The model {self.bundle.name} has no map of what it looked at; choose another one.")
+            raise ModelError(
+                _("The model {model} has no map of what it looked at; choose another one.").format(
+                    model=self.bundle.name
+                )
+            )
         if label not in selected.labels:
             raise SettingsError(f"The model has no label {label!r}; it has {', '.join(selected.labels)}.")
         batch = np.asarray(crop, np.float32)[None, ..., None]

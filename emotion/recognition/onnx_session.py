@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from emotion.errors import ModelError
 from emotion.model_store.store import ModelBundle
 from emotion.recognition.trial_run import check_network
+from emotion.translation.messages import gettext as _
 
 _BATCH_SIZE: Final = 32  # crops; larger batches take as much time for each crop
 
@@ -42,7 +43,9 @@ def load_session(
         source = str(bundle.onnx_path) if model_bytes is None else model_bytes
         return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has no public base class of its exceptions for invalid files
-        raise ModelError(f"The network of the model {bundle.name} cannot be loaded: {error}") from error
+        raise ModelError(
+            _("The network of the model {model} cannot be loaded: {reason}").format(model=bundle.name, reason=error)
+        ) from error
 
 
 def run_in_batches(

@@ -19,11 +19,14 @@ from emotion.environment import BUILTIN_CHECKSUMS, get_workspace
 from emotion.errors import ModelError
 from emotion.jobs.limited_process import limit_process, print_problem, run_limited
 from emotion.model_store.store import ModelBundle
+from emotion.translation.messages import gettext as _
+from emotion.translation.messages import gettext_noop
 
 _FREE_SIDE: Final = 128  # pixels of an image where the network leaves the size open; a multiple of its strides
 _VALUE_RANGES: Final = ((0, 0), (255, 255), (0, 255), (-1, 1))  # of the inputs: black, white and random
 _MAX_REASON_LENGTH: Final = 200
-_TOO_MUCH_MEMORY: Final = "it takes too much memory"
+_TOO_MUCH_MEMORY: Final = gettext_noop("it takes too much memory")
+_ODD_ANSWER: Final = gettext_noop("it answers with what is no finite number")
 _ALLOCATION_ERRORS: Final = ("bad_alloc", "Failed to allocate", "allocate memory", "OOM when allocating")
 _trusted: Final = set[str]()  # sha256 of networks that this process made or tried
 
@@ -41,7 +44,11 @@ def check_network(bundle: ModelBundle) -> None:
     """
     problem = try_once("emotion.recognition.trial_run", bundle.onnx_path, bundle.sha256)
     if problem:
-        raise ModelError(f"The network of the model {bundle.name} cannot be used: {problem}; fetch or train another.")
+        raise ModelError(
+            _("The network of the model {model} cannot be used: {problem}; fetch or train another.").format(
+                model=bundle.name, problem=problem
+            )
+        )
 
 
 def try_once(module: str, path: Path, sha256: str) -> str:
@@ -114,7 +121,7 @@ def find_odd_answer(
     for low, high in _VALUE_RANGES:
         inputs = [rng.uniform(low, high, _make_shape(shape)).astype(np.float32) for shape in shapes]
         if not all(_is_finite(output) for output in run(inputs)):
-            return "it answers with what is no finite number"
+            return _ODD_ANSWER
     return ""
 
 
@@ -126,7 +133,7 @@ def describe_failure(error: Exception) -> str:
     """Return in a few words why a network could not be loaded or run."""
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError) or any(words in text for words in _ALLOCATION_ERRORS):
-        return _TOO_MUCH_MEMORY
+        return _(_TOO_MUCH_MEMORY)
     return text[:_MAX_REASON_LENGTH] or type(error).__name__
 
 

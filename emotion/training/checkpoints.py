@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from emotion.errors import EmotionError
 from emotion.storage import atomic_path
 from emotion.training.runs.folder import CHECKPOINT_FILE
+from emotion.translation.messages import gettext as _
 
 Arrays = list[NDArray[Any]]
 
@@ -55,11 +56,13 @@ def load_checkpoint(
         with np.load(path, allow_pickle=False) as file:
             saved = {key: file[key] for key in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise EmotionError(f"{path} is damaged; remove it to train from the beginning.") from error
+        raise EmotionError(_("{path} is damaged; remove it to train from the beginning.").format(path=path)) from error
     expected = {f"v{i}": v.shape for i, v in enumerate(variables)}
     expected |= {f"b{i}": v.shape for i, v in enumerate(best_weights)} | {"progress": (num_progress,)}
     if {key: value.shape for key, value in saved.items()} != expected:
-        raise EmotionError(f"{path} belongs to another network or other data; choose another folder.")
+        raise EmotionError(
+            _("{path} belongs to another network or other data; choose another folder.").format(path=path)
+        )
     for i, variable in enumerate(variables):
         variable.assign(saved[f"v{i}"])
     return [saved[f"b{i}"] for i in range(len(best_weights))], saved["progress"].tolist()

@@ -17,6 +17,7 @@ from emotion.errors import ModelError
 from emotion.model_store.store import KERAS_FILE, compute_sha256
 from emotion.recognition.trial_run import trust_network
 from emotion.storage import atomic_path, write_atomic
+from emotion.translation.messages import gettext as _
 
 # In logits; both compute in float32, but in different orders.
 TOLERANCE = 1e-3
@@ -143,7 +144,9 @@ def _export_onnx(
     difference = max(float(np.abs(exported_outputs[name] - expected[name]).max()) for name in output_names)
     if not difference < tolerance:
         raise ModelError(
-            f"The exported network differs from the trained one by {difference:.2g}; expected less than {tolerance}."
+            _(
+                "The exported network differs from the trained one by {difference:.2g}; expected less than {tolerance}."
+            ).format(difference=difference, tolerance=tolerance)
         )
     trust_network(compute_sha256(folder / "model.onnx"))
     return difference

@@ -21,6 +21,7 @@ from emotion.training.runs.folder import append_history
 from emotion.training.runs.run_context import RunContext
 from emotion.training.runs.step_monitor import TrainingStopped
 from emotion.training.tensorboard import TensorBoardWriter
+from emotion.translation.messages import gettext as _
 
 _Batch = TypeVar("_Batch", covariant=True)
 _Config = TypeVar("_Config", bound="EpochConfig")
@@ -134,7 +135,7 @@ def train_epochs(training: Training[Any], run: RunContext) -> keras.Model:
             if run.group is not None:
                 run.group.end()
         elif loop.epoch == 0:
-            raise EmotionError(f"{run.folder} has no whole epoch yet; train at least one.")
+            raise EmotionError(_("{folder} has no whole epoch yet; train at least one.").format(folder=run.folder))
     training.export_network.set_weights(loop.best_weights)
     return training.export_network
 
@@ -243,11 +244,19 @@ class _EpochLoop:
 
     def _check_finite(self, values: Iterable[float]) -> None:
         if not all(map(math.isfinite, values)):
-            result = f"the best epoch before it, {self._best_epoch}, is kept" if self.epoch else "nothing was learned"
-            raise DivergenceError(
-                f"The training diverged in epoch {self.epoch + 1}, the loss is not a finite number: {result}; "
-                f"try a smaller learning rate than {self._training.config.learning_rate}."
+            text = (
+                _(
+                    "The training diverged in epoch {epoch}, the loss is not a finite number: the best epoch before "
+                    "it, {best}, is kept; try a smaller learning rate than {rate}."
+                )
+                if self.epoch
+                else _(
+                    "The training diverged in epoch {epoch}, the loss is not a finite number: nothing was learned; "
+                    "try a smaller learning rate than {rate}."
+                )
             )
+            epoch, rate = self.epoch + 1, self._training.config.learning_rate
+            raise DivergenceError(text.format(epoch=epoch, best=self._best_epoch, rate=rate))
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Final
 
@@ -12,6 +14,7 @@ ENGLISH: Final = "en"
 LANGUAGES: Final = MappingProxyType({ENGLISH: "English", "zh-TW": "繁體中文", "vi": "Tiếng Việt"})
 
 _source: Callable[[], str] | None = None
+_is_shared: Final = ContextVar("is_shared", default=False)
 
 
 def set_language_source(source: Callable[[], str]) -> None:
@@ -22,7 +25,20 @@ def set_language_source(source: Callable[[], str]) -> None:
 
 def get_language() -> str:
     """Return the language of this thread's text: English where nobody chose one, as in commands and jobs."""
-    return ENGLISH if _source is None else _source()
+    return ENGLISH if _source is None or _is_shared.get() else _source()
+
+
+@contextmanager
+def in_english() -> Iterator[None]:
+    """Make text in English inside the block, since a cache keeps it for people with other languages.
+
+    `messages.translate_text` translates it where it is shown.
+    """
+    token = _is_shared.set(True)
+    try:
+        yield
+    finally:
+        _is_shared.reset(token)
 
 
 def match_language(locale: str | None) -> str:

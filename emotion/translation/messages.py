@@ -45,7 +45,7 @@ def translate_text(text: str) -> str:
     message = translate(text.message, language)
     values = {name: translate_text(value) if isinstance(value, str) else value for name, value in text.values.items()}
     try:
-        return message.format(**values)
+        return message.join(map(str, values.values())) if text.is_list else message.format(**values)
     except (LookupError, ValueError, AttributeError, TypeError):  # values of a damaged file
         return text
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, Self
 
 _MAX_DEPTH: Final = 4  # a value may be such a text itself
@@ -13,8 +13,8 @@ class Text(str):
     """A text in English, the message of the catalogs of which it was made, and the values that were inserted.
 
     Attributes:
-        message: The message, with its fields in braces.
-        values: The value of each field.
+        message: The message, with its fields in braces; for a list what is between two items.
+        values: The value of each field; for a list the items by number.
     """
 
     message: str
@@ -31,6 +31,16 @@ class Text(str):
         """Insert values; the result remembers them."""
         english = super().format(*args, **values)
         return english if args else self.make(english, self.message, values)
+
+    def join(self, items: Iterable[str], /) -> str:
+        """Join items; the result remembers them."""
+        parts = list(items)
+        return self.make(super().join(parts), self.message, {str(i): part for i, part in enumerate(parts)})
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it is a result of `join`."""
+        return "0" in self.values
 
 
 def to_parts(text: str) -> object:

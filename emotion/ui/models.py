@@ -10,8 +10,9 @@ import streamlit as st
 
 from emotion.model_store import store
 from emotion.model_store.store import ModelBundle, ModelListing
+from emotion.translation.languages import in_english
 from emotion.translation.messages import gettext as _
-from emotion.translation.messages import gettext_noop, ngettext
+from emotion.translation.messages import gettext_noop, ngettext, translate_text
 
 _HEAD_NAMES: Final = {"expression": gettext_noop("default"), "ferplus": "FER+", "fer2013": "FER-2013"}
 
@@ -19,14 +20,16 @@ _HEAD_NAMES: Final = {"expression": gettext_noop("default"), "ferplus": "FER+", 
 @st.cache_data(max_entries=4, show_spinner=False)
 def _list_classifiers(fingerprint: tuple[tuple[str, int], ...], _folders: tuple[Path, ...]) -> ModelListing:
     """Cache the listing: hashing all model files takes longer than the rest of a page."""
-    return store.list_models("classifier", *_folders)
+    with in_english():  # for the sessions of all languages
+        return store.list_models("classifier", *_folders)
 
 
 def list_classifiers() -> ModelListing:
     """List the usable classifiers, the default one first, and a message for each other model folder."""
     folders = store.get_model_folders()
     files = (path for folder in folders for path in folder.glob("*/*"))
-    return _list_classifiers(tuple(sorted((str(path), path.stat().st_mtime_ns) for path in files)), folders)
+    listing = _list_classifiers(tuple(sorted((str(path), path.stat().st_mtime_ns) for path in files)), folders)
+    return listing._replace(errors=[translate_text(error) for error in listing.errors])
 
 
 def get_test_accuracy(bundle: ModelBundle, head: str) -> float | None:

@@ -51,6 +51,7 @@ from emotion.recognition import analyzer
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.detectors.detector_factory import trained_detectors
 from emotion.storage import require_free_space, write_json
+from emotion.translation.messages import gettext as _
 from emotion.translation.messages import gettext_noop
 
 _MAX_SHOWN_NAME: Final = 60  # characters of a name in a message
@@ -102,10 +103,9 @@ def build_dataset(
         publish(staging, target, overwrite=mode != "new")
         return metadata
     except OSError as error:
-        reason = "the disk is full" if error.errno == errno.ENOSPC else str(error.strerror)
-        raise JobError(
-            f"{target} cannot be written ({reason}): free disk space or check the permissions, then start again."
-        ) from error
+        reason = _("the disk is full") if error.errno == errno.ENOSPC else str(error.strerror)
+        problem = _("{path} cannot be written ({reason}): free disk space or check the permissions, then start again.")
+        raise JobError(problem.format(path=target, reason=reason)) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
@@ -216,8 +216,8 @@ class _DatasetBuilder:
         self._rejections.write()
         kept = [i for i in range(len(self._faces)) if i not in self._conflicts]
         if not kept:
-            reasons = ", ".join(f"{count} {reason}" for reason, count in self._rejections.count_reasons().most_common())
-            raise DataError(f"No face is left of {self._num_photos} photos in {source.name}: {reasons}.")
+            problem, reasons = _("No face is left of {count} photos in {name}: {reasons}."), self._rejections.describe()
+            raise DataError(problem.format(count=self._num_photos, name=source.name, reasons=reasons))
         faces = [self._faces[i] for i in kept]
         groups = group_fingerprints(Fingerprints.concatenate([self._fingerprints[i] for i in kept]))
         names = sort_labels({face.label for face in faces})
@@ -283,7 +283,7 @@ class _DatasetBuilder:
 
 
 def _write_png(path: Path, gray: ImageArray) -> None:
-    _, png = cv2.imencode(".png", gray)
+    png = cv2.imencode(".png", gray)[1]
     path.write_bytes(png.tobytes())
 
 

@@ -16,8 +16,10 @@ import cv2
 import numpy as np
 
 from emotion.datasets.metadata import write_csv
+from emotion.formatting import format_list
 from emotion.media.image_array import ImageArray, downscale
 from emotion.media.image_reader import encode_jpeg
+from emotion.translation.messages import gettext as _
 from emotion.translation.messages import gettext_noop
 
 REJECTED: Final = "rejected"
@@ -86,6 +88,12 @@ class RejectionLog:
     def count_reasons(self) -> Counter[str]:
         """Count the photos by reason."""
         return Counter(photo.reason for photo in self._photos)
+
+    def describe(self) -> str:
+        """Return the numbers of photos by reason, the most frequent first: "3 no face, 1 blank"."""
+        text = _("{count} {reason}")
+        counts = self.count_reasons().most_common()
+        return format_list(text.format(count=count, reason=_(reason)) for reason, count in counts)
 
     def write(self) -> None:
         """Write rejected.csv."""

@@ -17,6 +17,7 @@ from emotion.errors import DataError
 from emotion.media.image_array import ImageArray
 from emotion.media.image_reader import read_image
 from emotion.media.image_safety import UNREDUCED_LIMITS
+from emotion.translation.messages import gettext as _
 
 VALIDATION_STRIDE: Final = 16  # every sixteenth photo chooses the epoch and calibrates instead of training
 # Boxes drawn by hand in another style than those of the rest: around the whole head, or with a margin.
@@ -59,13 +60,25 @@ def load_annotated_images(folder: Path, split: str) -> list[AnnotatedImage]:
         entries = json.loads(path.read_text(encoding="utf-8"))
         records = [_AnnotationRecord.from_json(name, entry) for name, entry in sorted(entries.items())]
     except FileNotFoundError as error:
-        raise DataError(f"There is no {path.name} in {folder}; give a folder of annotated photos.") from error
+        raise DataError(
+            _("There is no {name} in {folder}; give a folder of annotated photos.").format(
+                name=path.name, folder=folder
+            )
+        ) from error
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); check the file and its permissions.") from error
+        raise DataError(
+            _("{path} cannot be read ({reason}); check the file and its permissions.").format(
+                path=path, reason=error.strerror
+            )
+        ) from error
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
-        raise DataError(f"{path} is damaged ({error!r}); expected boxes and landmarks by file name.") from error
+        raise DataError(
+            _("{path} is damaged ({reason}); expected boxes and landmarks by file name.").format(
+                path=path, reason=repr(error)
+            )
+        ) from error
     if not records:
-        raise DataError(f"{path} names no photo; expected at least one.")
+        raise DataError(_("{path} names no photo; expected at least one.").format(path=path))
     with ThreadPoolExecutor() as pool:
         return list(pool.map(lambda record: record.load_image(folder / split), records))
 

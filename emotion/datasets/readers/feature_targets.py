@@ -15,6 +15,7 @@ from emotion.datasets.dataset import SPLITS
 from emotion.datasets.readers.fer2013_files import load_arrays, read_npz
 from emotion.errors import DataError
 from emotion.movements import MOVEMENT_NAMES, NUM_POINTS
+from emotion.translation.messages import gettext as _
 
 ARRAYS: Final = frozenset({"found", "points", "pose", "blendshapes", "blendshape_names"})
 _NUM_ANGLES: Final = 3
@@ -82,21 +83,31 @@ def load_feature_targets(path: Path, fer2013: Path | None = None) -> FeatureTarg
     arrays = load_arrays(path)
     missing = ARRAYS - arrays.keys()
     if missing:
-        raise DataError(f"{path.name} lacks {', '.join(sorted(missing))}; write it by emotion features make-targets.")
+        raise DataError(
+            _("{name} lacks {names}; write it by emotion features make-targets.").format(
+                name=path.name, names=", ".join(sorted(missing))
+            )
+        )
     if "crops" in arrays and "photo" in arrays:
         crops, split = arrays["crops"], split_by_photo([str(name) for name in arrays["photo"]])
     elif fer2013 is not None:
         faces = read_npz(fer2013)
         crops, split = faces.images, faces.split
     else:
-        raise DataError(f"{path.name} has no crops; give the npz file of FER-2013 whose rows it has.")
+        raise DataError(
+            _("{name} has no crops; give the npz file of FER-2013 whose rows it has.").format(name=path.name)
+        )
     _check_shapes(path.name, arrays, crops, split)
     found = arrays["found"].astype(bool)
     movements = arrays["blendshapes"][:, _find_movements(path.name, arrays["blendshape_names"].tolist())]
     values = [np.where(found.reshape(-1, *(1,) * (a.ndim - 1)), a, 0) for a in (arrays["points"], arrays["pose"])]
     points, pose, movements = (a.astype(np.float32) for a in (*values, np.where(found[:, None], movements, 0)))
     if not all(np.isfinite(a).all() for a in (points, pose, movements)):
-        raise DataError(f"{path.name} has faces that were found, but with values that are no numbers; write it again.")
+        raise DataError(
+            _("{name} has faces that were found, but with values that are no numbers; write it again.").format(
+                name=path.name
+            )
+        )
     pose[:, 2] *= -1  # the teacher counts the roll counterclockwise
     return FeatureTargets(crops, found, points, pose, movements.clip(0, 1), split, path.name)
 
@@ -112,7 +123,9 @@ def _find_movements(name: str, blendshape_names: list[str]) -> list[int]:
     missing = [movement for movement in MOVEMENT_NAMES if movement not in blendshape_names]
     if missing:
         raise DataError(
-            f"{name} lacks the blendshapes {', '.join(missing)}; write it by emotion features make-targets."
+            _("{name} lacks the blendshapes {names}; write it by emotion features make-targets.").format(
+                name=name, names=", ".join(missing)
+            )
         )
     return [blendshape_names.index(movement) for movement in MOVEMENT_NAMES]
 
@@ -127,8 +140,20 @@ def _check_shapes(name: str, arrays: dict[str, NDArray], crops: NDArray[np.uint8
     }
     for key, shape in expected.items():
         if arrays[key].shape != shape:
-            raise DataError(f"{key} in {name} has the shape {arrays[key].shape}; expected {shape}.")
+            raise DataError(
+                _("{array} in {name} has the shape {shape}; expected {expected}.").format(
+                    array=key, name=name, shape=arrays[key].shape, expected=shape
+                )
+            )
     if crops.dtype != np.uint8 or crops.ndim != 3 or crops.shape[1] != crops.shape[2]:
-        raise DataError(f"The crops of {name} are {crops.dtype} {crops.shape}; expected uint8 (n, side, side).")
+        raise DataError(
+            _("The crops of {name} are {dtype} {shape}; expected uint8 (n, side, side).").format(
+                name=name, dtype=crops.dtype, shape=crops.shape
+            )
+        )
     if len(crops) != count or len(split) != count or count == 0:
-        raise DataError(f"{name} has {count} rows for {len(crops)} faces; expected one row for each face.")
+        raise DataError(
+            _("{name} has {count} rows for {faces} faces; expected one row for each face.").format(
+                name=name, count=count, faces=len(crops)
+            )
+        )

@@ -19,6 +19,7 @@ from typing import Final, NamedTuple, NoReturn
 
 from emotion.errors import DataError
 from emotion.expressions import canonical_expression
+from emotion.translation.messages import gettext as _
 
 IMAGE_SUFFIXES: Final = {
     ".png",
@@ -188,6 +189,8 @@ def _check_labels(folders: list[PathParts], placements: list[Placement], root: P
     for folder, inner in outer_folders.items():
         if folder not in with_images:
             raise DataError(
-                f"The folder {root.joinpath(*folder)} names no known expression and holds no images itself, but "
-                f"{inner[-1]} in it does; expected split/label or label folders with images in them."
+                _(
+                    "The folder {folder} names no known expression and holds no images itself, but {name} in it "
+                    "does; expected split/label or label folders with images in them."
+                ).format(folder=root.joinpath(*folder), name=inner[-1])
             )

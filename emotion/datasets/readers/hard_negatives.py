@@ -16,6 +16,7 @@ from emotion.faces import Box
 from emotion.media.image_reader import read_image
 from emotion.recognition.cropping import crop_square, to_gray
 from emotion.recognition.detectors.opencv_detectors import HaarCascade
+from emotion.translation.messages import gettext as _
 
 _MIN_FACE_PX: Final = 20
 _DETECTION_SIDE_PX: Final = 1024  # larger photos are searched reduced
@@ -39,7 +40,7 @@ def mine_hard_negatives(folder: Path, max_per_image: int = 12, seed: int = 0) ->
         DataError: There is no folder, or no photo in it.
     """
     if not folder.is_dir():
-        raise DataError(f"There is no folder {folder}; give a folder of photos without faces.")
+        raise DataError(_("There is no folder {folder}; give a folder of photos without faces.").format(folder=folder))
     rng = np.random.default_rng(seed)
     cascades = [
         HaarCascade(f"haarcascade_frontalface_{name}.xml", min_neighbors=1, min_face_px=_MIN_FACE_PX)
@@ -47,7 +48,7 @@ def mine_hard_negatives(folder: Path, max_per_image: int = 12, seed: int = 0) ->
     ]
     crops = [crop for path in list_image_files(folder) for crop in _mine_image(path, cascades, max_per_image, rng)]
     if not crops:
-        raise DataError(f"{folder} holds no photo; expected photos without faces.")
+        raise DataError(_("{folder} holds no photo; expected photos without faces.").format(folder=folder))
     return np.stack(crops)
 
 
@@ -59,7 +60,7 @@ def _mine_image(
     for i in rng.permutation(len(boxes))[:max_per_image]:
         yield crop_square(gray, boxes[i].expand(float(rng.uniform(*_BOX_SCALE))), IMAGE_SIZE)
     height, width = gray.shape
-    for _ in range(max(1, min(max_per_image, len(boxes)) // _DETECTIONS_PER_SQUARE)):
+    for _square in range(max(1, min(max_per_image, len(boxes)) // _DETECTIONS_PER_SQUARE)):
         side = float(rng.uniform(*_SQUARE_SIDE)) * min(height, width)
         x, y = rng.uniform(0, width - side), rng.uniform(0, height - side)
         yield crop_square(gray, Box(x, y, x + side, y + side), IMAGE_SIZE)

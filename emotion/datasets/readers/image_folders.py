@@ -17,6 +17,7 @@ from emotion.expressions import FER2013_LABELS, normalize_label
 from emotion.media.image_array import ImageArray
 from emotion.media.image_reader import read_image
 from emotion.recognition.cropping import to_gray
+from emotion.translation.messages import gettext as _
 
 _MAX_LABELS: Final = 127  # int8 holds their indices
 _MAX_SHOWN_NOTE: Final = 150  # characters of a note in a message
@@ -80,11 +81,17 @@ def read_image_folder(folder: Path, size: int) -> Dataset:
         splits.append(image.split if split is None else split)
         rows.append(row)
     if not images:
-        note = f" {notes[0][:_MAX_SHOWN_NOTE]}" if notes else ""
-        raise DataError(f"No readable image below {folder}; expected folders named by expression.{note}")
+        text, note = _("No readable image below {folder}; expected folders named by expression."), ""
+        if notes:
+            text, note = _("No readable image below {folder}; expected folders named by expression. {note}"), notes[0]
+        raise DataError(text.format(folder=folder, note=note[:_MAX_SHOWN_NOTE]))
     names = sort_labels(set(labels))
     if len(names) > _MAX_LABELS:
-        raise DataError(f"{folder} has {len(names)} labels; expected {_MAX_LABELS} at most, a folder for each.")
+        raise DataError(
+            _("{folder} has {count} labels; expected {maximum} at most, a folder for each.").format(
+                folder=folder, count=len(names), maximum=_MAX_LABELS
+            )
+        )
     data = Dataset(
         np.stack(images),
         np.array([names.index(name) for name in labels], np.int8),

@@ -17,6 +17,7 @@ from emotion.errors import DataError, ImageError
 from emotion.expressions import normalize_label
 from emotion.media.image_safety import DEFAULT_LIMITS
 from emotion.media.zip_entries import LINK_REASON, decode_zip_path, explain_zip_skip, read_zip_entry
+from emotion.translation.messages import gettext as _
 
 MAX_PHOTOS: Final = 100_000
 MAX_ZIP_BYTES: Final = 20 * 2**30  # of all files of a ZIP, uncompressed
@@ -54,7 +55,9 @@ def open_source(path: Path, should_stop: Callable[[], bool] = lambda: False) -> 
         DataError: There is no such source, no photo in it, or too many.
     """
     if not path.exists():
-        raise DataError(f"There is no {path}; give a folder or a ZIP of photos sorted by label.")
+        raise DataError(
+            _("There is no {source}; give a folder or a ZIP of photos sorted by label.").format(source=path)
+        )
     if path.is_dir():
         yield _list_photos(path, lambda: _iter_folder(path, should_stop))
         return
@@ -66,7 +69,11 @@ def _list_photos(path: Path, iter_photos: Callable[[], Iterator[SourcePhoto]]) -
     try:
         return _label_photos(iter_photos(), path)
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); check the disk and the permissions.") from error
+        raise DataError(
+            _("{path} cannot be read ({reason}); check the disk and the permissions.").format(
+                path=path, reason=error.strerror
+            )
+        ) from error
 
 
 def _open_zip(path: Path) -> zipfile.ZipFile:
@@ -74,7 +81,9 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(path)
     except Exception as error:
         # No list of types: damaged bytes raise BadZipFile, struct.error, UnicodeDecodeError and more.
-        raise DataError(f"{path.name} is not a readable ZIP; give a folder or a ZIP of photos.") from error
+        raise DataError(
+            _("{name} is not a readable ZIP; give a folder or a ZIP of photos.").format(name=path.name)
+        ) from error
 
 
 def _iter_folder(folder: Path, should_stop: Callable[[], bool]) -> Iterator[SourcePhoto]:
@@ -104,7 +113,9 @@ def _iter_zip(archive: zipfile.ZipFile, name: str) -> Iterator[SourcePhoto]:
     entries = [entry for entry in archive.infolist() if not entry.is_dir() and is_image(decode_zip_path(entry))]
     if sum(entry.file_size for entry in entries) > MAX_ZIP_BYTES:
         raise DataError(
-            f"{name} has more than {MAX_ZIP_BYTES / 2**30:.0f} GB when unpacked; give a smaller one or a folder."
+            _("{name} has more than {size:.0f} GB when unpacked; give a smaller one or a folder.").format(
+                name=name, size=MAX_ZIP_BYTES / 2**30
+            )
         )
     for entry in entries:
         path = decode_zip_path(entry)
@@ -114,9 +125,13 @@ def _iter_zip(archive: zipfile.ZipFile, name: str) -> Iterator[SourcePhoto]:
 def _label_photos(photos: Iterable[SourcePhoto], path: Path) -> list[SourcePhoto]:
     found = list(islice(photos, MAX_PHOTOS + 1))
     if len(found) > MAX_PHOTOS:
-        raise DataError(f"{path.name} holds more than {MAX_PHOTOS:,} photos; give a part of it.")
+        raise DataError(
+            _("{name} holds more than {count:,} photos; give a part of it.").format(name=path.name, count=MAX_PHOTOS)
+        )
     if not found:
-        raise DataError(f"No photo is in {path.name}; expected a folder for each label with photos in it.")
+        raise DataError(
+            _("No photo is in {name}; expected a folder for each label with photos in it.").format(name=path.name)
+        )
     found.sort(key=lambda photo: photo.name)
     placements = parse_layout([photo.name for photo in found], path).placements
     return [

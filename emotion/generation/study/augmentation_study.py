@@ -27,6 +27,7 @@ from emotion.training.classifier.networks.zoo import get_architecture
 from emotion.training.runs.folder import STUDY_FILE
 from emotion.training.runs.run_context import RunContext
 from emotion.training.runs.step_monitor import ProgressReporter, StepMonitor
+from emotion.translation.messages import gettext as _
 
 _FIRST_SEED: Final = 4_000_000  # apart from the seeds of an evaluation
 _NETWORK: Final = "cnn-4conv"
@@ -144,13 +145,19 @@ def _draw_synthetic(
     target = config.target_class
     num_real = int((real.labels == real.label_names.index(target)).sum()) if target in real.label_names else 0
     if not num_real:
-        raise DataError(f"{real.source} has no training faces of {target}; choose another one of its labels.")
+        raise DataError(
+            _("{source} has no training faces of {label}; choose another one of its labels.").format(
+                source=real.source, label=target
+            )
+        )
     count = round(config.synthetic_ratio * num_real)
     accepted = sample_accepted(sampler, face_filter, target, count, first_seed=_FIRST_SEED)
     if len(accepted.seeds) < count:
         raise EmotionError(
-            f"Only {len(accepted.seeds)} of {accepted.num_drawn} synthetic faces pass as {target}, and {count} are "
-            "needed; choose a smaller minimum probability or ratio."
+            _(
+                "Only {passed} of {drawn} synthetic faces pass as {label}, and {needed} are needed; choose a "
+                "smaller minimum probability or ratio."
+            ).format(passed=len(accepted.seeds), drawn=accepted.num_drawn, label=target, needed=count)
         )
     return accepted.faces, accepted.num_drawn
 

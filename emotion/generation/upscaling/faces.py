@@ -13,6 +13,7 @@ from emotion.errors import DataError
 from emotion.faces import Box, Landmarks
 from emotion.generation.upscaling.config import LARGE_SIDE
 from emotion.recognition.cropping import CropGeometry, crop_square, get_roll_correction, to_gray
+from emotion.translation.messages import gettext as _
 
 
 class LargeFaces(NamedTuple):
@@ -40,8 +41,10 @@ def cut_large_faces(photos: Sequence[AnnotatedImage], geometry: CropGeometry, mi
         faces[photo.is_validation].extend(_cut_faces(photo, geometry, min_side))
     if not faces[False] or not faces[True]:
         raise DataError(
-            f"The photos have {len(faces[False])} training and {len(faces[True])} validation faces with landmarks and "
-            f"{min_side} pixels; give larger photos."
+            _(
+                "The photos have {training} training and {validation} validation faces with landmarks and {size} "
+                "pixels; give larger photos."
+            ).format(training=len(faces[False]), validation=len(faces[True]), size=min_side)
         )
     return LargeFaces(np.stack(faces[False]), np.stack(faces[True]))
 

@@ -20,6 +20,7 @@ from emotion.training.keras_support.keras_types import Tensor
 from emotion.training.keras_support.optimizers import get_learning_rate, warmup_cosine
 from emotion.training.loop import Training, train_epochs
 from emotion.training.runs.run_context import RunContext
+from emotion.translation.messages import gettext as _
 
 _WINDOW_SIDE: Final = 48  # pixels of the part of a large face that the classifier looks at
 _FEATURE_POOLING: Final = 1  # index of the pooling layer whose input are the features: fine, but more than edges
@@ -73,7 +74,11 @@ def fit_upscaler(
         TrainingStopped, DivergenceError, EmotionError: See `train_epochs`.
     """
     if len(faces.training) < config.batch_size:
-        raise DataError(f"There are {len(faces.training)} training faces; at least {config.batch_size} are needed.")
+        raise DataError(
+            _("There are {count} training faces; at least {needed} are needed.").format(
+                count=len(faces.training), needed=config.batch_size
+            )
+        )
     return train_epochs(_UpscalerTraining(faces, config, load_features(feature_classifier)), run)
 
 
@@ -87,8 +92,9 @@ def load_features(bundle: ModelBundle) -> keras.Model:
     poolings = [layer for layer in classifier.layers if isinstance(layer, keras.layers.MaxPooling2D)]
     if bundle.kind != "classifier" or len(poolings) <= _FEATURE_POOLING:
         raise ModelError(
-            f"The network of {bundle.name} has {len(poolings)} pooling layers; expected a classifier with at least "
-            f"{_FEATURE_POOLING + 1}."
+            _(
+                "The network of {model} has {count} pooling layers; expected a classifier with at least {needed}."
+            ).format(model=bundle.name, count=len(poolings), needed=_FEATURE_POOLING + 1)
         )
     classifier.trainable = False
     return keras.Model(classifier.inputs, poolings[_FEATURE_POOLING].input)

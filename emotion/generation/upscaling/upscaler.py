@@ -12,6 +12,7 @@ from emotion.errors import ModelError
 from emotion.generation.sampler import FaceImages
 from emotion.model_store.store import ModelBundle
 from emotion.recognition.onnx_session import load_session
+from emotion.translation.messages import gettext as _
 
 
 class Upscaler:
@@ -37,8 +38,16 @@ class Upscaler:
         expected = [self.input_size, self.input_size, 1], [self.output_size, self.output_size, 1]
         if sizes != expected:
             raise ModelError(
-                f"The card of the model {bundle.name} gives faces of {self.input_size} and {self.output_size} pixels; "
-                f"the network has {sizes[0]} and {sizes[1]}."
+                _(
+                    "The card of the model {model} gives faces of {input_size} and {output_size} pixels; the network "
+                    "has {actual_input} and {actual_output}."
+                ).format(
+                    model=bundle.name,
+                    input_size=self.input_size,
+                    output_size=self.output_size,
+                    actual_input=sizes[0],
+                    actual_output=sizes[1],
+                )
             )
 
     def enlarge(self, faces: FaceImages) -> FaceImages:

@@ -43,7 +43,7 @@ def _get_home_folder() -> Path:
     try:
         return Path.home()
     except RuntimeError as error:
-        raise ModelError("This user has no home folder; set HOME to a folder where files can be kept.") from error
+        raise ModelError(_("This user has no home folder; set HOME to a folder where files can be kept.")) from error
 
 
 def find_yunet() -> Path | None:
@@ -59,7 +59,9 @@ def find_yunet() -> Path | None:
         if configured.lower() == "none":
             return None
         if not os.path.isfile(configured):
-            raise ModelError(f"EMOTION_YUNET names {configured}, which is no file; correct it or set it to none.")
+            raise ModelError(
+                _("EMOTION_YUNET names {path}, which is no file; correct it or set it to none.").format(path=configured)
+            )
         return Path(configured)
     candidates = [BUILTIN_MODELS / YUNET_FILE]
     with suppress(ModelError):  # without a home folder there is no cache to search
@@ -146,13 +148,17 @@ def make_detector(name: str | None = None, num_threads: int = 0) -> FaceDetector
     if name == "yunet":
         path = find_yunet()
         if path is None and os.environ.get("EMOTION_YUNET"):
-            raise ModelError("EMOTION_YUNET=none switches YuNet off; unset it or use another detector.")
+            raise ModelError(_("EMOTION_YUNET=none switches YuNet off; unset it or use another detector."))
         if path is None:
-            raise ModelError("YuNet is not on this machine; run `emotion models download-yunet` or use another one.")
+            raise ModelError(_("YuNet is not on this machine; run `emotion models download-yunet` or use another one."))
         return YuNet(path)
     trained = trained_detectors()
     if name not in trained:
-        raise ModelError(f"There is no detector {name!r}; expected one of {', '.join((*trained, *THIRD_PARTY))}.")
+        raise ModelError(
+            _("There is no detector {name!r}; expected one of {names}.").format(
+                name=name, names=", ".join((*trained, *THIRD_PARTY))
+            )
+        )
     return OnnxFaceDetector(trained[name], num_threads)
 
 

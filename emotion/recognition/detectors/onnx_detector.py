@@ -21,6 +21,7 @@ from emotion.model_store.store import ModelBundle
 from emotion.recognition.cropping import CropGeometry
 from emotion.recognition.detectors.detection import max_search_scale, resize_long_side, search_scale
 from emotion.recognition.onnx_session import load_session
+from emotion.translation.messages import gettext as _
 
 STRIDES: Final = (8, 16, 32)  # pixels between the cells of each of the three grids
 VALUES_PER_CELL: Final = 15  # per cell: score logit, center x and y, log width and height, x and y of five landmarks
@@ -202,8 +203,10 @@ class OnnxFaceDetector:
         output = self._session.get_outputs()[0].shape
         if len(shape) != 4 or shape[-1] != 3 or len(output) != 3 or output[-1] != VALUES_PER_CELL:
             raise ModelError(
-                f"The network of the model {bundle.name} has inputs of shape {shape} and outputs of shape {output}; "
-                f"expected images with 3 colors and {VALUES_PER_CELL} values for each cell."
+                _(
+                    "The network of the model {model} has inputs of shape {shape} and outputs of shape {output}; "
+                    "expected images with 3 colors and {count} values for each cell."
+                ).format(model=bundle.name, shape=shape, output=output, count=VALUES_PER_CELL)
             )
 
     def detect(self, image: NDArray[np.uint8], threshold: float, max_side: int) -> tuple[Face, ...]:

@@ -13,6 +13,7 @@ from emotion.errors import ModelError
 from emotion.faces import Box, Face, Landmarks
 from emotion.recognition.cropping import CropGeometry, to_gray
 from emotion.recognition.detectors.detection import resize_long_side, search_scale
+from emotion.translation.messages import gettext as _
 
 
 class YuNet:
@@ -29,7 +30,9 @@ class YuNet:
         try:
             self._net = cv2.FaceDetectorYN.create(str(path), "", (320, 320), 0.5, 0.3, 5000)
         except cv2.error as error:
-            raise ModelError(f"The YuNet file {path} cannot be read; replace it or remove it.") from error
+            raise ModelError(
+                _("The YuNet file {path} cannot be read; replace it or remove it.").format(path=path)
+            ) from error
 
     def detect(self, image: NDArray[np.uint8], threshold: float, max_side: int) -> tuple[Face, ...]:
         """See `FaceDetector.detect`."""
@@ -84,7 +87,9 @@ class HaarCascade:
         classifier = cv2.CascadeClassifier(str(folder / self._cascade_file))
         if classifier.empty():
             raise ModelError(
-                f"OpenCV {cv2.__version__} came without {self._cascade_file}; install opencv-python-headless below 5."
+                _("OpenCV {version} came without {file}; install opencv-python-headless below 5.").format(
+                    version=cv2.__version__, file=self._cascade_file
+                )
             )
         return classifier
 

@@ -15,6 +15,8 @@ from emotion.model_store.store import ModelBundle, get_default_model
 from emotion.recognition.cropping import CropGeometry
 from emotion.recognition.features.network import FeaturesNetwork
 from emotion.recognition.labeling import ClassifiedFace
+from emotion.translation.languages import in_english
+from emotion.translation.messages import get_message, translate_text
 
 _log = logging.getLogger(__name__)
 
@@ -73,15 +75,16 @@ def load_default_network() -> FeaturesNetwork:
     """
     network = _load()
     if isinstance(network, str):
-        raise ModelError(network)
+        raise ModelError(translate_text(network))
     return network
 
 
 @lru_cache(maxsize=1)
 def _load() -> FeaturesNetwork | str:
     """Load the default features network; return why it cannot be used, which is found out once, too."""
-    try:
-        return FeaturesNetwork(get_default_model("features"), num_threads=1)
-    except ModelError as error:
-        _log.warning("the crops of tilted faces are not turned by their points: %s", error)
-        return str(error)
+    with in_english():  # for the sessions of all languages
+        try:
+            return FeaturesNetwork(get_default_model("features"), num_threads=1)
+        except ModelError as error:
+            _log.warning("the crops of tilted faces are not turned by their points: %s", error)
+            return get_message(error)

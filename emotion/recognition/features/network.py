@@ -26,6 +26,7 @@ from emotion.recognition.features.outputs import (
     VALUES_OUTPUT,
 )
 from emotion.recognition.onnx_session import load_session, run_in_batches
+from emotion.translation.messages import gettext as _
 
 # The expected error of points, in distances of the eyes, up to which they are drawn; a face with a larger mean has a
 # certainty below 0.5. Of the test faces 5% have one: the largest of their three angle errors has a median of 8 degrees
@@ -80,8 +81,10 @@ class FeaturesNetwork:
         size = self._session.get_inputs()[0].shape[1]
         if widths != expected or size != self.input_size or len(self._movements) != MOVES.stop - MOVES.start:
             raise ModelError(
-                f"The network of the model {bundle.name} reads {size} pixels and has the outputs {widths}; its card "
-                f"needs {self.input_size} pixels and {expected}."
+                _(
+                    "The network of the model {model} reads {size} pixels and has the outputs {outputs}; its card "
+                    "needs {wanted_size} pixels and {wanted}."
+                ).format(model=bundle.name, size=size, outputs=widths, wanted_size=self.input_size, wanted=expected)
             )
 
     def predict(self, crops: NDArray[np.uint8]) -> CropFeatures:

@@ -16,6 +16,7 @@ from emotion.recognition.classification import softmax
 from emotion.training.keras_support.optimizers import get_learning_rate
 from emotion.training.loop import EpochConfig, Training
 from emotion.training.runs.prediction_recorder import PredictionRecorder
+from emotion.translation.messages import gettext as _
 
 _Config = TypeVar("_Config", bound=EpochConfig)
 
@@ -84,6 +85,8 @@ def check_split_sizes(task: TaskDataset, batch_size: int) -> None:
     num_train, num_validation = (len(task.data.rows_in(split)) for split in ("train", "validation"))
     if num_train < batch_size or num_validation == 0:
         raise DataError(
-            f"{num_train} training and {num_validation} validation faces have these labels; "
-            f"at least {batch_size} (a batch) and 1 are needed."
+            _(
+                "{training} training and {validation} validation faces have these labels; at least {needed} (a "
+                "batch) and 1 are needed."
+            ).format(training=num_train, validation=num_validation, needed=batch_size)
         )

@@ -14,7 +14,8 @@ from emotion.datasets.label_sets import LABEL_SETS, get_label_set
 from emotion.errors import EmotionError, ModelError
 from emotion.field_types import check_types
 from emotion.model_store.store import KERAS_FILE
-from emotion.training.classifier.networks.zoo import get_architecture, list_architectures
+from emotion.training.classifier.networks.zoo import ArchitectureInfo, get_architecture, list_architectures
+from emotion.training.classifier.plan_checks import check_augmentation, check_numbers
 from emotion.translation.messages import gettext as _
 
 NATIVE_NETWORKS: Final = tuple(info.name for info in list_architectures() if info.is_native)
@@ -23,8 +24,6 @@ LR_SCHEDULES: Final = ("constant", "cosine", "plateau")
 PLATEAU_FACTOR: Final = 0.2  # the rate times this after `PLATEAU_PATIENCE` epochs without a smaller loss
 PLATEAU_PATIENCE: Final = 5
 MIN_LEARNING_RATE: Final = 1e-4
-# Dropout rates are 0.5 at most, and one of 1 would drop everything.
-FACTOR_BOUNDS: Final = {"width_factor": (0.1, 8.0), "dropout_factor": (0.0, 1.8)}
 # Decoupled: with momentum 0.9 the first is as much as an L2 penalty's usual 5e-4.
 _WEIGHT_DECAY: Final = {"sgd": 5e-3, "adamw": 2e-2}
 
@@ -67,30 +66,48 @@ class TrainingPlan:
         if self.label_set not in architecture.label_sets:
             get_label_set(self.label_set)
             raise EmotionError(
-                f"{architecture.name} cannot learn the labels {self.label_set!r}; "
-                f"choose {_format_choices(architecture.label_sets)}."
+                _("{network} cannot learn the labels {label_set!r}; choose one of {names}.").format(
+                    network=architecture.name, label_set=self.label_set, names=", ".join(architecture.label_sets)
+                )
             )
         if self.optimizer not in OPTIMIZERS:
-            raise EmotionError(f"There is no optimizer {self.optimizer!r}; choose {_format_choices(OPTIMIZERS)}.")
+            raise EmotionError(
+                _("There is no optimizer {name!r}; choose one of {names}.").format(
+                    name=self.optimizer, names=", ".join(OPTIMIZERS)
+                )
+            )
         if self.lr_schedule not in LR_SCHEDULES:
             raise EmotionError(
-                f"There is no learning rate schedule {self.lr_schedule!r}; choose {_format_choices(LR_SCHEDULES)}."
+                _("There is no learning rate schedule {name!r}; choose one of {names}.").format(
+                    name=self.lr_schedule, names=", ".join(LR_SCHEDULES)
+                )
             )
-        _check_numbers(self)
-        if self.weights != "random" and architecture.pretrained_note is None:
-            raise EmotionError(f"{architecture.name} begins at random; weights are for the networks of ImageNet only.")
-        if self.negatives_dir and not architecture.is_native:
-            raise EmotionError(f"{architecture.name} has no face head; leave the photos without faces out.")
-        if self.init_from and not architecture.is_native:
-            raise EmotionError(f"{architecture.name} begins at random or with ImageNet weights; leave init_from out.")
-        if self.trained_heads and not self.init_from:
-            raise EmotionError("Without initial weights the whole network has to be trained; give init_from, too.")
-        if self.teachers and not architecture.is_native:
-            raise EmotionError(f"{architecture.name} learns from labels alone; leave the teachers out.")
+        check_numbers(vars(self))
+        check_augmentation(self.augmentation)
+        if conflict := self._find_conflict(architecture):
+            raise EmotionError(conflict.format(network=architecture.name))
         defaults = architecture.defaults
         changed = [name for name in architecture.locked_fields if getattr(self, name) != defaults[name]]
         if changed:
-            raise EmotionError(f"{architecture.name} has a fixed recipe: {', '.join(changed)} cannot be changed.")
+            raise EmotionError(
+                _("{network} has a fixed recipe: {names} cannot be changed.").format(
+                    network=architecture.name, names=", ".join(changed)
+                )
+            )
+
+    def _find_conflict(self, architecture: ArchitectureInfo) -> str:
+        """Return what cannot be combined with the network, with a field for its name; "" where all can."""
+        if self.weights != "random" and architecture.pretrained_note is None:
+            return _("{network} begins at random; weights are for the networks of ImageNet only.")
+        if self.negatives_dir and not architecture.is_native:
+            return _("{network} has no face head; leave the photos without faces out.")
+        if self.init_from and not architecture.is_native:
+            return _("{network} begins at random or with ImageNet weights; leave init_from out.")
+        if self.trained_heads and not self.init_from:
+            return _("Without initial weights the whole network has to be trained; give init_from, too.")
+        if self.teachers and not architecture.is_native:
+            return _("{network} learns from labels alone; leave the teachers out.")
+        return ""
 
     @classmethod
     def from_defaults(cls, network: str) -> TrainingPlan:
@@ -106,7 +123,7 @@ class TrainingPlan:
         """
         network = config.get("network")
         if not isinstance(network, str):
-            raise EmotionError(f"network is {network!r}; expected the name of a network.")
+            raise EmotionError(_("network is {network!r}; expected the name of a network.").format(network=network))
         plan = cls.from_defaults(network)
         known = {f.name: config[f.name] for f in fields(cls) if f.name in config}
         if "teacher_folders" in config:  # `teachers` are the sha256 there
@@ -152,42 +169,10 @@ def _augmentation_from_dict(values: Mapping[str, Any]) -> Augmentation:
     known = [f.name for f in fields(Augmentation)]
     for name in values:
         if name not in known:
-            raise EmotionError(f"augmentation has the field {name!r}; expected {', '.join(known)}.")
+            raise EmotionError(
+                _("augmentation has the field {name!r}; expected {names}.").format(name=name, names=", ".join(known))
+            )
     return Augmentation(**values)
-
-
-def _format_choices(choices: Sequence[str]) -> str:
-    return f"one of {', '.join(choices)}"
-
-
-def _check_numbers(plan: TrainingPlan) -> None:
-    bounds = {
-        "epochs": (1, 10_000),
-        "batch_size": (1, 4096),
-        "early_stopping_patience": (0, 10_000),
-        "seed": (0, 2**31 - 1),
-    }
-    for name, (low, high) in bounds.items():
-        value = getattr(plan, name)
-        if not low <= value <= high:
-            raise EmotionError(f"{name} is {value}; expected a whole number from {low} to {high}.")
-    if not 0 < plan.learning_rate <= 10:
-        raise EmotionError(f"The learning rate is {plan.learning_rate}; expected a number above 0 and up to 10.")
-    if not 0 <= plan.distillation_weight <= 1:
-        raise EmotionError(f"The distillation weight is {plan.distillation_weight}; expected a number from 0 to 1.")
-    for name, (low, high) in FACTOR_BOUNDS.items():
-        if not low <= getattr(plan, name) <= high:
-            raise EmotionError(f"{name} is {getattr(plan, name)}; expected a number from {low:g} to {high:g}.")
-    change = plan.augmentation
-    values = asdict(change)
-    if not all(isinstance(v, int | float) and math.isfinite(v) and v >= 0 for v in values.values()):
-        raise EmotionError("An augmentation value is not a number of at least 0; choose others.")
-    over = [name for name, value in values.items() if name.endswith("_prob") and value > 1]
-    if over or change.shift > 1 or change.contrast > 1 or not 0.1 <= change.min_scale <= change.max_scale <= 10:
-        raise EmotionError(
-            "The augmentation is not valid: probabilities, shift and contrast go from 0 to 1, scales from 0.1 to 10, "
-            "min_scale not above max_scale."
-        )
 
 
 def parse_augmentation(pairs: Sequence[str]) -> Augmentation:
@@ -243,9 +228,9 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         check_types(self)
         if self.network not in NATIVE_NETWORKS:
-            raise EmotionError(f"There is no network {self.network!r}; choose {_format_choices(NATIVE_NETWORKS)}.")
+            raise EmotionError(f"There is no network {self.network!r}; choose one of {', '.join(NATIVE_NETWORKS)}.")
         if self.optimizer not in _WEIGHT_DECAY:
-            raise EmotionError(f"{self.optimizer!r} cannot train it; choose {_format_choices(tuple(_WEIGHT_DECAY))}.")
+            raise EmotionError(f"{self.optimizer!r} cannot train it; choose one of {', '.join(_WEIGHT_DECAY)}.")
         if self.epochs < 1 or self.batch_size < 1 or not self.learning_rate > 0 or self.seed < 0:
             raise EmotionError(
                 f"{self.epochs} epochs of batches of {self.batch_size} at the learning rate {self.learning_rate} "

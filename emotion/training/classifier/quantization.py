@@ -21,13 +21,8 @@ from emotion.model_store.store import ModelBundle, compute_sha256, open_model
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.trial_run import trust_network
 from emotion.storage import write_atomic
-from emotion.training.classifier.evaluation.scoring import (
-    finalize_run,
-    match_model_labels,
-    matching_head,
-    open_unfinished,
-    split_logits,
-)
+from emotion.training.classifier.evaluation.logits import matching_head, split_logits
+from emotion.training.classifier.evaluation.scoring import finalize_run, match_model_labels, open_unfinished
 from emotion.training.runs.folder import CONFIG_FILE, HISTORY_FILE
 
 MAX_ACCURACY_DROP: Final = 0.005  # of the validation accuracy, absolute

@@ -23,6 +23,7 @@ from emotion.training.classifier.recipes import MultiHeadRecipe, Recipe, SingleH
 from emotion.training.parallel.group import WorkerGroup
 from emotion.training.runs.folder import read_history, remove_card, write_config
 from emotion.training.runs.run_context import RunContext
+from emotion.translation.messages import gettext as _
 from emotion.translation.messages import gettext_noop
 
 
@@ -103,7 +104,7 @@ def make_recipe(data: Dataset, plan: TrainingPlan, negative_crops: NDArray[np.ui
 def recover_if_diverged(train_fn: Callable[[bool], ModelBundle], folder: Path, *, export_only: bool) -> ModelBundle:
     """Return `train_fn(export_only)`; where it diverges after a whole epoch, make a model of the best one and raise."""
     if export_only and not read_history(folder):
-        raise EmotionError(f"{folder} has no whole epoch yet; train at least one.")
+        raise EmotionError(_("{folder} has no whole epoch yet; train at least one.").format(folder=folder))
     try:
         return train_fn(export_only)
     except DivergenceError:

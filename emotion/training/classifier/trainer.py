@@ -37,6 +37,7 @@ from emotion.training.loop import train_epochs
 from emotion.training.parallel.group import WorkerGroup
 from emotion.training.parallel.layers import with_parallel_layers
 from emotion.training.runs.run_context import RunContext
+from emotion.translation.messages import gettext as _
 
 _MOMENTUM: Final = 0.9
 _NUM_PROBE_FACES: Final = 1024  # from which the moments of the activations are measured
@@ -117,7 +118,11 @@ class MultiHeadTraining(ClassifierTraining[TrainingConfig]):
     def _freeze_except(self, heads: Sequence[str]) -> None:
         unknown = [head for head in heads if head not in self.heads]
         if unknown:
-            raise EmotionError(f"The data cannot train the head {unknown[0]!r}; choose of {', '.join(self.heads)}.")
+            raise EmotionError(
+                _("The data cannot train the head {head!r}; choose of {heads}.").format(
+                    head=unknown[0], heads=", ".join(self.heads)
+                )
+            )
         for layer in self.export_network.layers:
             layer.trainable = layer.name in heads
 

@@ -33,6 +33,7 @@ from emotion.training.runs.folder import (
     write_config,
 )
 from emotion.training.runs.run_context import RunContext
+from emotion.translation.messages import gettext as _
 
 _MIN_SCORE: Final = 0.001  # of the boxes that calibrate the scores: nearly all there are
 _EPSILON: Final = 1e-9  # keeps the logit of a score finite
@@ -123,15 +124,17 @@ def fit_score_calibration(detector: OnnxFaceDetector, validation_samples: Sequen
     num_boxes, num_faces = len(matched.is_true_positive), int(matched.is_true_positive.sum())
     if num_faces in (0, num_boxes):
         raise DataError(
-            f"{num_faces} of {num_boxes} boxes on {len(validation_samples)} validation images are faces; calibration "
-            "needs right and wrong ones. Use more images or train longer."
+            _(
+                "{faces} of {boxes} boxes on {images} validation images are faces; calibration needs right and "
+                "wrong ones. Use more images or train longer."
+            ).format(faces=num_faces, boxes=num_boxes, images=len(validation_samples))
         )
     scores = matched.scores.clip(_EPSILON, 1 - _EPSILON)
     logits = np.log(scores / (1 - scores))
     fitted = LogisticRegression(C=_WEAK_REGULARIZATION).fit(logits[:, None], matched.is_true_positive)
     slope, offset = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
     if not slope > 0:
-        raise DataError("The scores of the network do not rise with the share of faces; train it longer.")
+        raise DataError(_("The scores of the network do not rise with the share of faces; train it longer."))
     return {"slope": round(slope, 4), "offset": round(offset, 4)}
 
 

@@ -32,6 +32,7 @@ from emotion.training.keras_support.optimizers import NOT_DECAYED, get_learning_
 from emotion.training.loop import Training, train_epochs
 from emotion.training.runs.folder import selection_score
 from emotion.training.runs.run_context import RunContext
+from emotion.translation.messages import gettext as _
 
 # Sources whose boxes are drawn tightly; those of the others agree with the model's only loosely.
 _TIGHT_SOURCES: Final = ("wider", "fddb_sy32", "others")
@@ -66,8 +67,10 @@ def fit_detector(
     validation_samples = [sample for sample in samples if sample.is_validation]
     if len(train_samples) < config.batch_size or not any(len(sample.boxes) for sample in validation_samples):
         raise DataError(
-            f"{len(train_samples)} training and {len(validation_samples)} validation images; at least "
-            f"{config.batch_size} and one with a face are needed."
+            _(
+                "{training} training and {validation} validation images; at least {needed} and one with a face "
+                "are needed."
+            ).format(training=len(train_samples), validation=len(validation_samples), needed=config.batch_size)
         )
     return train_epochs(_DetectorTraining(train_samples, validation_samples, config, init_weights), run)
 
@@ -89,7 +92,7 @@ class _DetectorTraining(Training[DetectorConfig]):
                 self.export_network.set_weights(source.get_weights())
             except ValueError as error:
                 raise ModelError(
-                    f"{init_weights} does not hold the weights of a detector as it is trained here."
+                    _("{path} does not hold the weights of a detector as it is trained here.").format(path=init_weights)
                 ) from error
         if config.landmarks_only:
             for layer in self.export_network.layers:

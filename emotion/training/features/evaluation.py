@@ -21,6 +21,7 @@ from emotion.training.features.metrics import (
     rank_correlation,
 )
 from emotion.training.runs.folder import TrainingSummary
+from emotion.translation.messages import gettext as _
 
 ALL_FACES: Final = "all"
 CERTAIN_FACES: Final = "certain"  # those whose pose and movements are shown
@@ -57,7 +58,7 @@ def evaluate_network(network: FeaturesNetwork, data: Sequence[FeatureTargets], s
             expected.append(faces)
             rows_by_source[targets.source] = compute_metrics(seen[-1:], expected[-1:])
     if not expected:
-        raise DataError(f"The targets have no face in the {split} split; give more faces.")
+        raise DataError(_("The targets have no face in the {split} split; give more faces.").format(split=_(split)))
     rows_by_source = {ALL_FACES: compute_metrics(seen, expected), **rows_by_source}
     chosen = [_find_certain(part) for part in seen]
     if any(map(len, chosen)):

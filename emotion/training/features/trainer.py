@@ -33,6 +33,7 @@ from emotion.training.keras_support.optimizers import NOT_DECAYED, get_learning_
 from emotion.training.loop import Training, train_epochs
 from emotion.training.runs.folder import features_score
 from emotion.training.runs.run_context import RunContext
+from emotion.translation.messages import gettext as _
 
 _GRADIENT_CLIP_NORM: Final = 5.0
 _PREDICT_BATCH: Final = 256
@@ -61,8 +62,9 @@ def fit_features(data: Sequence[FeatureTargets], config: FeaturesConfig, run: Ru
     num_validation = sum(int(targets.found[targets.rows_in("validation")].sum()) for targets in data)
     if num_training < config.batch_size or num_validation == 0:
         raise DataError(
-            f"{num_training} training and {num_validation} validation faces; at least {config.batch_size} and one are "
-            "needed."
+            _("{training} training and {validation} validation faces; at least {needed} and one are needed.").format(
+                training=num_training, validation=num_validation, needed=config.batch_size
+            )
         )
     training = _FeaturesTraining(data, config)
     network = train_epochs(training, run)

@@ -13,6 +13,7 @@ from emotion.errors import ModelError
 from emotion.jobs.limited_process import limit_process, print_problem
 from emotion.model_store.store import compute_sha256
 from emotion.recognition.trial_run import describe_failure, find_odd_answer, try_once
+from emotion.translation.messages import gettext as _
 
 
 def load_keras_file(path: Path) -> Any:
@@ -39,7 +40,8 @@ def load_keras_file(path: Path) -> Any:
 
 
 def _describe(path: Path, problem: str) -> str:
-    return f"{path} cannot be read as a network of Keras ({problem}); give another one."
+    text = _("{path} cannot be read as a network of Keras ({problem}); give another one.")
+    return text.format(path=path, problem=problem)
 
 
 def _load(path: Path) -> Any:

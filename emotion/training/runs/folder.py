@@ -14,6 +14,7 @@ from emotion.errors import EmotionError
 from emotion.model_store.card import CARD_FILE
 from emotion.model_store.store import compute_sha256
 from emotion.storage import read_file, read_json, write_atomic, write_json
+from emotion.translation.messages import gettext as _
 
 ModelKind = Literal["classifier", "detector", "features", "generator", "upscaler"]
 
@@ -138,8 +139,9 @@ def write_config(
         changed = [name for name in settings if name not in existing or existing[name] != settings[name]]
         if changed:
             raise EmotionError(
-                f"{folder} holds a training with other settings; choose another folder (it differs in "
-                f"{', '.join(changed)})."
+                _(
+                    "{folder} holds a training with other settings; choose another folder (it differs in {names})."
+                ).format(folder=folder, names=", ".join(changed))
             )
     write_json(folder / CONFIG_FILE, {"kind": kind, **(metadata or {}), **config})
 

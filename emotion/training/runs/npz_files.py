@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from emotion.errors import DataError
 from emotion.storage import atomic_path
+from emotion.translation.messages import gettext as _
 
 
 def read_npz(path: Path) -> dict[str, NDArray] | None:
@@ -33,4 +34,5 @@ def write_npz(path: Path, arrays: dict[str, NDArray | np.generic]) -> None:
 
 def damaged_message(path: Path) -> str:
     """Return the message about a damaged file in a run folder."""
-    return f"{path} is damaged; write it again with emotion classifier evaluate {path.parent} --save-predictions."
+    text = _("{path} is damaged; write it again with emotion classifier evaluate {folder} --save-predictions.")
+    return text.format(path=path, folder=path.parent)

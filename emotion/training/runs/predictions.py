@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from emotion.errors import DataError
 from emotion.training.runs.npz_files import damaged_message, read_npz, write_npz
+from emotion.translation.messages import gettext as _
 
 if TYPE_CHECKING:  # it loads scikit-learn, which a page needs only for these figures
     from emotion.training.metrics import LabelScores, ReliabilityBin
@@ -155,9 +155,10 @@ class Predictions:
         epoch = self.best_epoch if epoch is None else epoch
         indices = np.flatnonzero(self.epochs == epoch)
         if indices.size == 0:
-            raise DataError(
-                f"There are no predictions of epoch {epoch}; choose one of {_format_epoch_range(self.epochs)}."
-            )
+            if not len(self.epochs):
+                raise DataError(_("There are no predictions of epoch {epoch}; choose one of none.").format(epoch=epoch))
+            text = _("There are no predictions of epoch {epoch}; choose one of {first} to {last}.")
+            raise DataError(text.format(epoch=epoch, first=int(min(self.epochs)), last=int(max(self.epochs))))
         return self.predicted[indices[0]]
 
     def accuracy(self, epoch: int | None = None) -> float:
@@ -228,7 +229,3 @@ class Predictions:
         own_labels = np.array(self.class_names)[self.labels[own]]
         other_labels = np.array(other.class_names)[other.labels[others]]
         return bool((own_labels != other_labels).any())
-
-
-def _format_epoch_range(epochs: Sequence[int] | NDArray) -> str:
-    return f"{min(epochs)} to {max(epochs)}" if len(epochs) else "none"

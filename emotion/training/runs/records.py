@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from emotion.errors import JobError
 from emotion.storage import read_json
+from emotion.translation.messages import get_message
+from emotion.translation.messages import gettext as _
 
 _MAX_EPOCHS: Final = 10**7
 _MAX_MINUTES: Final = 1e9
@@ -71,9 +73,10 @@ class RecordFile(Generic[Record]):
             self.record = record_type.model_validate(values)
             self.values = values
         except JobError as error:
-            self.damage = str(error)
+            self.damage = get_message(error)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=True)[0]
             field = ".".join(map(str, first["loc"]))
             value = reprlib.repr(first["input"])
-            self.damage = f"{path} is damaged ({field} is {value}): repair the file, or delete the run."
+            text = _("{path} is damaged ({field} is {value}): repair the file, or delete the run.")
+            self.damage = text.format(path=path, field=field, value=value)

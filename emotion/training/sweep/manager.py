@@ -18,6 +18,7 @@ from emotion.training.manager import new_run_folder
 from emotion.training.run_listing import DISMISSED_FILE, WAITING_MESSAGE
 from emotion.training.runs.folder import RUNS_FOLDER, SWEEP_FILE
 from emotion.training.sweep.records import SweepRecord, SweepRequest, read_sweep
+from emotion.translation.messages import get_message
 from emotion.translation.messages import gettext as _
 
 BUILTIN_SWEEPS: Final = BUILTIN_MODELS / "sweeps"
@@ -142,7 +143,7 @@ def _load_sweep(folder: Path, *, is_builtin: bool = False) -> SweepSummary:
     try:
         record = read_sweep(folder)
     except JobError as damage:
-        error = str(damage)
+        error = get_message(damage)
     return SweepSummary(folder, job.label, record, state, error, is_builtin)
 
 

@@ -13,6 +13,7 @@ from emotion.storage import read_json, write_json
 from emotion.training.classifier.config import TrainingPlan
 from emotion.training.runs.folder import SWEEP_FILE
 from emotion.training.sweep.space import Choices, Range, Space, Value
+from emotion.translation.messages import gettext as _
 
 BASELINE_NUMBER: Final = 0
 MAX_TRIALS: Final = 100_000
@@ -167,4 +168,8 @@ def read_sweep(folder: Path) -> SweepRecord | None:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(map(str, first["loc"]))
-        raise JobError(f"{folder / SWEEP_FILE} is damaged ({field}): repair the file, or delete the sweep.") from error
+        raise JobError(
+            _("{path} is damaged ({field}): repair the file, or delete the sweep.").format(
+                path=folder / SWEEP_FILE, field=field
+            )
+        ) from error

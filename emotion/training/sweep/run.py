@@ -23,6 +23,7 @@ from emotion.training.sweep.records import (
 from emotion.training.sweep.space import apply_settings
 from emotion.training.sweep.study import SweepStudy, measure_importance
 from emotion.training.sweep.tables import to_csv
+from emotion.translation.messages import gettext as _
 
 TRIALS_FILE: Final = "trials.csv"
 _POLL_SECONDS: Final = 0.5
@@ -40,7 +41,7 @@ def open_sweep(folder: Path, request: SweepRequest) -> SweepRecord:
     if existing is None:
         return SweepRecord(request=request)
     if not existing.request.is_compatible(request):
-        raise JobError(f"{folder} holds a sweep of other settings; choose another folder.")
+        raise JobError(_("{folder} holds a sweep of other settings; choose another folder.").format(folder=folder))
     return existing.model_copy(update={"request": request})
 
 
@@ -134,7 +135,7 @@ class SweepRun:
             self._num_restarts[trial.number] = 1
             self._start_run(trial)
         else:
-            self._finish(trial, "failed", status.error or "Its process ended.")
+            self._finish(trial, "failed", status.error or _("Its process ended."))
 
     def _start_run(self, trial: TrialRecord) -> None:
         self._engine.start(self._folder / trial.folder_name, apply_settings(self._plan, trial.settings))
@@ -146,7 +147,8 @@ class SweepRun:
         self._update(trial)
         self._num_failures = self._num_failures + 1 if state == "failed" else 0
         if self._num_failures >= _MAX_FAILURES:
-            raise JobError(f"{_MAX_FAILURES} trials failed one after the other, the last one so: {error}")
+            text = _("{count} trials failed one after the other, the last one so: {reason}")
+            raise JobError(text.format(count=_MAX_FAILURES, reason=error))
 
     def _update(self, trial: TrialRecord) -> None:
         self._record = self._record.replace_trial(trial)

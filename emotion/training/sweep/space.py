@@ -17,6 +17,7 @@ from emotion.errors import EmotionError
 from emotion.storage import read_file
 from emotion.training.classifier.config import LR_SCHEDULES, OPTIMIZERS, TrainingPlan
 from emotion.training.classifier.networks.zoo import get_architecture
+from emotion.translation.messages import get_message
 from emotion.translation.messages import gettext as _
 
 Value = bool | int | float | str
@@ -107,7 +108,11 @@ def parse_space(values: Mapping[str, Any], plan: TrainingPlan) -> Space:
 
 def _parse_dimension(name: str, value: Any, plan: TrainingPlan) -> Dimension:
     if name not in SETTINGS:
-        raise EmotionError(f"The space has the setting {name!r}; expected one of {', '.join(SETTINGS)}.")
+        raise EmotionError(
+            _("The space has the setting {name!r}; expected one of {names}.").format(
+                name=name, names=", ".join(SETTINGS)
+            )
+        )
     kind = Choices if isinstance(value, dict) and "choices" in value else Range
     try:
         dimension = kind.model_validate(value)
@@ -115,8 +120,10 @@ def _parse_dimension(name: str, value: Any, plan: TrainingPlan) -> Dimension:
         first = error.errors(include_url=False)[0]
         field = " ".join([name, *map(str, first["loc"][:1])])
         raise EmotionError(
-            f"The space has {field} = {reprlib.repr(first['input'])}; expected "
-            '{"low": NUMBER, "high": NUMBER, "log": true or false} or {"choices": [VALUE, ...]}.'
+            _(
+                'The space has {setting} = {value}; expected {{"low": NUMBER, "high": NUMBER, "log": true or '
+                'false}} or {{"choices": [VALUE, ...]}}.'
+            ).format(setting=field, value=reprlib.repr(first["input"]))
         ) from error
     _check_dimension(name, dimension, plan)
     return dimension
@@ -125,7 +132,7 @@ def _parse_dimension(name: str, value: Any, plan: TrainingPlan) -> Dimension:
 def _check_dimension(name: str, dimension: Dimension, plan: TrainingPlan) -> None:
     if isinstance(dimension, Range):
         if name in _CHOICE_SETTINGS:
-            raise EmotionError(f"{name} has no range; give its choices.")
+            raise EmotionError(_("{name} has no range; give its choices.").format(name=name))
         if not dimension.is_valid:
             text = _(
                 "The range of {name} goes from {low:g} to {high:g}; expected a smaller number first, above 0 where log "
@@ -142,7 +149,8 @@ def _check_dimension(name: str, dimension: Dimension, plan: TrainingPlan) -> Non
         try:
             apply_settings(plan, {name: value})
         except (EmotionError, TypeError) as error:
-            raise EmotionError(f"The space has {name} = {value!r}: {error}") from error
+            text, problem = _("The space has {setting} = {value}: {problem}"), get_message(error)
+            raise EmotionError(text.format(setting=name, value=repr(value), problem=problem)) from error
 
 
 def apply_settings(plan: TrainingPlan, values: Mapping[str, Value]) -> TrainingPlan:
@@ -170,7 +178,7 @@ def apply_settings(plan: TrainingPlan, values: Mapping[str, Value]) -> TrainingP
 
 def _to_number(name: str, value: Value) -> float:
     if isinstance(value, bool | str):
-        raise EmotionError(f"{name} is {value!r}; expected a number.")
+        raise EmotionError(_("{name} is {value!r}; expected a number.").format(name=name, value=value))
     return float(value)
 
 

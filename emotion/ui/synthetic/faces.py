@@ -25,8 +25,9 @@ from emotion.media.image_reader import encode_png
 from emotion.model_store.card import CARD_FILE
 from emotion.model_store.store import ModelBundle, ModelListing
 from emotion.recognition.classification import ExpressionClassifier
+from emotion.translation.languages import in_english
 from emotion.translation.messages import gettext as _
-from emotion.translation.messages import gettext_noop, pgettext
+from emotion.translation.messages import gettext_noop, pgettext, translate_text
 from emotion.ui import components, session
 from emotion.ui.language import translate_spinner
 
@@ -53,13 +54,15 @@ class RealFaces(NamedTuple):
 
 @st.cache_data(max_entries=4, show_spinner=False)
 def _list_generators(fingerprint: tuple[tuple[str, int], ...]) -> ModelListing:
-    return people.list_generators()
+    with in_english():  # for the sessions of all languages
+        return people.list_generators()
 
 
 def list_generators() -> ModelListing:
     """List the usable generators, shipped and trained ones, and a message for each other one."""
     cards = [card for folder in people.get_generator_folders() for card in folder.glob(f"*/{CARD_FILE}")]
-    return _list_generators(tuple(sorted((str(path), path.stat().st_mtime_ns) for path in cards)))
+    listing = _list_generators(tuple(sorted((str(path), path.stat().st_mtime_ns) for path in cards)))
+    return listing._replace(errors=[translate_text(error) for error in listing.errors])
 
 
 @translate_spinner(st.cache_resource, gettext_noop("Starting the generator"), max_entries=4)

@@ -16,13 +16,13 @@ from emotion.errors import EmotionError, ModelError
 from emotion.model_store import store
 from emotion.training import manager, run_listing
 from emotion.training.classifier.config import (
-    FACTOR_BOUNDS,
     LR_SCHEDULES,
     OPTIMIZERS,
     TrainingPlan,
     find_weights_file,
 )
 from emotion.training.classifier.networks.zoo import ArchitectureInfo, list_architectures
+from emotion.training.classifier.plan_checks import FACTOR_BOUNDS
 from emotion.training.preflight import check_teachers, max_batch_size
 from emotion.translation.messages import gettext as _
 from emotion.translation.messages import gettext_noop

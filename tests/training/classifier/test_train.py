@@ -31,8 +31,9 @@ from emotion.recognition.classification import ExpressionClassifier, compute_pro
 from emotion.training import install, run_listing
 from emotion.training.classifier.config import TrainingPlan
 from emotion.training.classifier.evaluation import scoring
+from emotion.training.classifier.evaluation.logits import split_logits
 from emotion.training.classifier.evaluation.robustness import read_robustness
-from emotion.training.classifier.evaluation.scoring import evaluate_classifier, score_split, split_logits
+from emotion.training.classifier.evaluation.scoring import evaluate_classifier, score_split
 from emotion.training.classifier.train import train_classifier
 from emotion.training.install import install_model
 from emotion.training.metrics import calibration_error, expected_calibration_error, fit_temperature

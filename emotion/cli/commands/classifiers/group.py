@@ -86,7 +86,8 @@ def calibrate(options: CalibrateOptions) -> None:
     from emotion.recognition.detectors.detector_factory import make_detector
     from emotion.training.classifier.evaluation.calibration import calibrate_with_labeled_faces
     from emotion.training.classifier.evaluation.labeled_faces import AnalyzerRecognizer, recognize_labeled_faces
-    from emotion.training.classifier.evaluation.scoring import match_model_labels, replace_heads, split_logits
+    from emotion.training.classifier.evaluation.logits import split_logits
+    from emotion.training.classifier.evaluation.scoring import match_model_labels, replace_heads
 
     bundle = open_model(options.model)
     name = bundle.classifier_card.default_head

@@ -19,7 +19,7 @@ from emotion.recognition.classification import compute_probabilities
 from emotion.recognition.cropping import to_gray
 from emotion.recognition.settings import AnalyzerSettings
 from emotion.storage import read_json, write_json
-from emotion.training.classifier.evaluation.scoring import matching_head, predict_logits
+from emotion.training.classifier.evaluation.logits import matching_head, predict_logits
 from emotion.training.metrics import wilson_interval
 from emotion.training.runs.folder import REPORT_FILE, write_card
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.datasets.augmentation import resize_images
 from emotion.datasets.dataset import Dataset, majority_vote, vote_distribution
 from emotion.datasets.duplicates import is_train_duplicate
 from emotion.datasets.label_sets import TaskDataset, get_label_set, map_labels
-from emotion.errors import DataError, ModelError
+from emotion.errors import ModelError
 from emotion.model_store.card import CARD_FILE, parse_card
 from emotion.model_store.card_parts import Head
 from emotion.model_store.store import ModelBundle, open_model
 from emotion.recognition.classification import ExpressionClassifier, compute_probabilities, softmax
 from emotion.storage import read_json, write_json
 from emotion.training.classifier.evaluation.calibration import calibrate_heads, fit_face_threshold
+from emotion.training.classifier.evaluation.logits import make_head_error, matching_head, predict_logits, split_logits
 from emotion.training.classifier.evaluation.robustness import evaluate_robustness
 from emotion.training.metrics import (
     accuracy_by_coverage,
@@ -37,16 +37,7 @@ from emotion.training.runs.folder import (
 )
 from emotion.training.runs.prediction_recorder import save_final_predictions
 from emotion.training.runs.predictions import Predictions
-
-
-class LogitsModel(Protocol):
-    """A classifier of gray uint8 faces (n, size, size)."""
-
-    input_size: int
-
-    def logits(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        """Return logits (n, classes) by head."""
-        ...
+from emotion.translation.messages import gettext as _
 
 
 def finalize_run(
@@ -117,35 +108,6 @@ def _make_predictions(logits: NDArray, task: TaskDataset, split: str, epoch: int
     )
 
 
-def split_logits(
-    classifier: LogitsModel, data: Dataset, split: str, batch_size: int = 256
-) -> dict[str, NDArray[np.float32]]:
-    """Return the logits by head for every row of a split; `DataError` where it has none."""
-    images = data.images[data.rows_in(split)]
-    if len(images) == 0:
-        raise DataError(f"The data set {data.source} has no {split} rows.")
-    return predict_logits(classifier, images, batch_size)
-
-
-def predict_logits(
-    classifier: LogitsModel, images: NDArray[np.uint8], batch_size: int = 256
-) -> dict[str, NDArray[np.float32]]:
-    """Return the logits by head for gray faces uint8 (n, h, w) of any size, n at least 1."""
-    parts = [
-        classifier.logits(resize_images(images[i : i + batch_size], classifier.input_size))
-        for i in range(0, len(images), batch_size)
-    ]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def matching_head(card: Mapping[str, Any], data: Dataset) -> str:
-    """Return the name of the head with the labels of a data set; `DataError` where the model has none."""
-    for name, head in card["heads"].items():
-        if tuple(head["labels"]) == data.label_names:
-            return name
-    raise DataError(f"No head of this model has the labels of {data.source}: {', '.join(data.label_names)}.")
-
-
 def score_split(
     card: Mapping[str, Any],
     logits: Mapping[str, NDArray],
@@ -192,7 +154,7 @@ def score_split(
             Head.model_validate(heads[displayed]), logits[displayed], majority, vote_distribution(part)
         )
     if "accuracy" not in result and "ferplus" not in result:
-        raise DataError(f"No head of this model has the labels of {data.source}: {', '.join(data.label_names)}.")
+        raise make_head_error(data)
     return result
 
 
@@ -252,7 +214,8 @@ def evaluate_classifier(
     """
     bundle = open_model(folder)
     if bundle.kind != "classifier":
-        raise ModelError(f"{folder} is a {bundle.kind}; only a classifier can be evaluated.")
+        text = _("{folder} is a {kind}; only a classifier can be evaluated.")
+        raise ModelError(text.format(folder=folder, kind=_(bundle.kind)))
     classifier, task = ExpressionClassifier(bundle), match_model_labels(bundle, data)
     logits = split_logits(classifier, task.data, split)
     result = score_split(bundle.card_fields, logits, task.data, split)

@@ -12,6 +12,7 @@ import numpy as np
 from emotion.errors import ModelError
 from emotion.training.classifier.networks.source_card import read_source_card
 from emotion.training.keras_support.keras_files import load_keras_file
+from emotion.translation.messages import gettext as _
 
 # A head that the other network lacks begins with the weights of one that has the same labels.
 _SUBSTITUTES: Final = {"expression": "ferplus"}
@@ -35,8 +36,11 @@ def load_initial_weights(network: keras.Model, path: Path, heads: Mapping[str, S
     values = _backbone_variables(source, source_heads)
     if [variable.shape for variable in variables] != [value.shape for value in values]:
         raise ModelError(
-            f"{path} holds another network, with {source.count_params():,} parameters; expected one as "
-            f"{network.name}, with {network.count_params():,}."
+            _(
+                "{path} holds another network, with {count:,} parameters; expected one as {network}, with {expected:,}."
+            ).format(
+                path=path, count=int(source.count_params()), network=network.name, expected=int(network.count_params())
+            )
         )
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)

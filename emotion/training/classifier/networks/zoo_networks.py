@@ -14,6 +14,7 @@ from emotion.errors import ModelError
 from emotion.training.classifier.networks import multi_head
 from emotion.training.classifier.networks.zoo import get_architecture
 from emotion.training.keras_support.keras_types import Tensor
+from emotion.translation.messages import gettext as _
 
 
 def build_network(
@@ -131,21 +132,27 @@ def _load_backbone(constructor: Callable[..., keras.Model], name: str, weights: 
             return constructor(include_top=False, weights="imagenet", input_shape=shape)
         except Exception as error:  # Keras promises no type for what a network does
             raise ModelError(
-                f"The ImageNet weights of {name} could not be downloaded ({_shorten_message(error)}); connect to the "
-                "internet, give their file, or start with random weights."
+                _(
+                    "The ImageNet weights of {network} could not be downloaded ({reason}); connect to the internet, "
+                    "give their file, or start with random weights."
+                ).format(network=name, reason=_shorten_message(error))
             ) from error
     base = constructor(include_top=False, weights=None, input_shape=shape)
     if weights != "random":
         path = Path(weights)
         if not path.is_file():
             raise ModelError(
-                f"There is no {path}; give a file of ImageNet weights without top, or start with random weights."
+                _(
+                    "There is no {path}; give a file of ImageNet weights without top, or start with random weights."
+                ).format(path=path)
             )
         try:
             base.load_weights(path)
         except Exception as error:  # h5py and Keras promise no type for damaged bytes
             raise ModelError(
-                f"{path.name} has no weights of {name} without top ({_shorten_message(error)})."
+                _("{name} has no weights of {network} without top ({reason}).").format(
+                    name=path.name, network=name, reason=_shorten_message(error)
+                )
             ) from error
     return base
 
