@@ -242,7 +242,7 @@ def start_job(arguments: Sequence[str], folder: Path, *, command: Sequence[str] 
     try:
         with _start_lock, folder_lock(job.folder):
             if job.read_state().is_running:
-                raise JobError(_("A job is at work in {folder} already: stop it first.").format(folder=folder))
+                raise JobError(_("A job is already running in {folder}: stop it first.").format(folder=folder))
             if all(path.name == LOCK_FILE for path in job.folder.iterdir()):
                 ResultManifest(JOB).write(job.folder)
             job.stop()  # processes that a killed leader left running would write into the new run

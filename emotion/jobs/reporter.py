@@ -118,7 +118,7 @@ def job_context(folder: Path, on_progress: ProgressCallback | None = None) -> It
         folder: The job's folder, made if it is missing. `start_job` or a person started this process.
 
     Raises:
-        JobError: Another process is at work in the folder.
+        JobError: Another process works in the folder.
     """
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -142,7 +142,7 @@ def _take_ownership(folder: Path) -> None:
     with folder_lock(folder):
         if not _owns_folder(folder) and Job(folder).read_state().is_running:
             raise JobError(
-                _("Another process is at work in {folder}: stop it or choose another folder.").format(folder=folder)
+                _("Another process is working in {folder}: stop it or choose another folder.").format(folder=folder)
             )
         if not is_child:
             (folder / STOP_FILE).unlink(missing_ok=True)  # of an earlier run; `start_job` removes it itself

@@ -51,7 +51,7 @@ def check_result_folder(folder: Path, kind: str, *, inputs: Iterable[Path] = ())
         The manifest of the folder, None where it is new or empty.
 
     Raises:
-        ResultFolderError: The folder is neither new nor empty nor marked as that kind, another process is at work in
+        ResultFolderError: The folder is neither new nor empty nor marked as that kind, another process works in
             it, or it contains one of the inputs.
     """
     folder = Path(os.path.realpath(folder))
@@ -174,4 +174,4 @@ def _is_temporary(path: Path) -> bool:
 def _check_idle(folder: Path) -> None:
     owner = read_owner(folder)
     if owner is not None and owner.pid != os.getpid() and owner.find_process() is not None:
-        raise ResultFolderError(f"Another process is at work in {folder}: stop it or choose another folder.")
+        raise ResultFolderError(f"Another process is working in {folder}: stop it or choose another folder.")

@@ -312,7 +312,7 @@ def test_one_folder_runs_one_job_at_a_time(folder: Path) -> None:
         started = [job for job in pool.map(attempt, range(8)) if job]
     assert len(started) == 1
     wait_until(lambda: started[0].read_state().done)
-    with pytest.raises(JobError, match="at work"), job_context(folder):
+    with pytest.raises(JobError, match="is working in"), job_context(folder):
         raise AssertionError
     assert started[0].read_state().is_running
     assert started[0].stop().status == "stopped"

@@ -162,7 +162,7 @@ def test_folder_in_use_elsewhere_is_refused(tmp_path: Path) -> None:
 
         owner = ProcessRecord("running", child.pid, psutil.Process(child.pid).create_time(), None)
         (tmp_path / MANIFEST_FILE).write_text(json.dumps({**manifest, "owner": owner._asdict()}))
-        with pytest.raises(ResultFolderError, match="Another process is at work"):
+        with pytest.raises(ResultFolderError, match="Another process is working"):
             check_result_folder(tmp_path, VIDEO)
     finally:
         child.communicate(b"\n")

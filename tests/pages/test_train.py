@@ -312,7 +312,7 @@ def test_repeat_on_the_runs_page_fills_the_form(
     assert plan == TrainingPlan.from_config(json.loads((run / "config.json").read_text()))
 
 
-# ------------------------------------------------------------------ at work
+# ------------------------------------------------------------------ running
 
 
 def test_running_training_is_shown(runs: Path, open_page: Open) -> None:

@@ -282,7 +282,7 @@ def test_video_can_be_deleted_during_a_redraw(analyzed: Analyze, two_faces_video
     ProcessRecord.from_current_process("done", None).write(analysis.folder)
     analysis.rename(1, "Anna")
     job = submit_redraw(analysis.folder)
-    with pytest.raises(EmotionError, match="A job is at work"):
+    with pytest.raises(EmotionError, match="A job is already running"):
         submit_redraw(analysis.folder)
     delete(analysis.folder)
     assert not analysis.folder.exists()

@@ -28,7 +28,7 @@ pytestmark = [
 ]
 
 NUM_EPOCHS = 3
-MANY_EPOCHS = 500  # so that it is still at work when something happens
+MANY_EPOCHS = 500  # so that it is still running when something happens
 
 
 @pytest.fixture(scope="module")
