@@ -936,13 +936,14 @@ def test_closed_sessions_leave_no_threads(make_session: Callable, tmp_path: Path
     assert len(list(tmp_path.iterdir())) == 10
 
 
-def test_closed_session_returns_frames_immediately(make_session: Callable) -> None:
+def test_closed_session_returns_frames_immediately(make_session: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emotion.live.session.RESULT_TIMEOUT_SECONDS", 60)
     session, image = make_session(replace(OPTIONS, anonymize=True)), draw_scene((20, 30))
     session.process_frame(image, 0.0)
     session.close()
     start = time.monotonic()
     assert not is_face_visible(session.process_frame(image, 0.1), image, Box(20, 30, 44, 54))
-    assert time.monotonic() - start < 0.4
+    assert time.monotonic() - start < 30
     assert session.state().counters.num_frames == 2
 
 

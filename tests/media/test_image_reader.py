@@ -670,17 +670,17 @@ def test_cyclic_tiff_directories_end(count: int) -> None:
 def test_huge_exif_tag_is_ignored() -> None:
     count = 2 * 10**6
     block = b"Exif\0\0" + tiff([(274, 5, count, -1)], b"\1\0\0\0" * 2 * count)
-    start = time.perf_counter()
+    start = time.process_time()
     assert np.array_equal(read_image(saved(RGB, "PNG", exif=block)), RGB)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_many_frames_are_read_quickly() -> None:
     frame = VALID_FILES["GIF"][VALID_FILES["GIF"].index(b",") : -1]
     data = VALID_FILES["GIF"][:-1] + frame * 20_000 + b";"
-    start = time.perf_counter()
+    start = time.process_time()
     assert np.array_equal(read_image(data), EXACT["GIF"][1])
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 MEASURE = """
