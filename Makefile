@@ -21,11 +21,11 @@ unexport PYTHONDONTWRITEBYTECODE
 # On up to four cores, since each process takes at least half a gigabyte. In one process: python -m pytest
 PYTEST := pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-# Everything, twenty minutes on two cores; the last lines name the twelve slowest tests.
+# Everything, twenty to forty minutes on two cores; the last lines name the twelve slowest tests.
 test: style
 	$(MAKE) --jobs=2 types all-tests
 
-# The static checks and the fast tests, a minute and a half on two cores. One of the tests checks the import contracts.
+# The static checks and the fast tests, two to four minutes on two cores. One of the tests checks the import contracts.
 check: style
 	$(MAKE) --jobs=2 types fast-tests
 
