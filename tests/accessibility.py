@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 import click
-from playwright.sync_api import Browser, FilePayload, Locator, Page, TimeoutError, sync_playwright
+from playwright.sync_api import Browser, FilePayload, Locator, Page, TimeoutError, expect, sync_playwright
 
 from tests.browser.conftest import FLAGS, SYSTEM_BROWSERS, TIMEOUT_MS, started
 from tests.browser.test_every_page import find_clipped_labels, violations, wait_until_settled
@@ -43,6 +43,7 @@ WINDOWS: Final = (
     Window(1280, "dark", "zh-TW"),
     Window(400, "light", "zh-TW"),
 )
+LOCALES: Final = tuple(dict.fromkeys(window.locale for window in WINDOWS))
 
 
 def write_workspace(folder: Path) -> None:
@@ -104,6 +105,8 @@ def _show_photos(page: Page) -> States:
     page.locator(".annotated_image").first.wait_for()
     yield "group"
     page.reload()
+    page.locator("h1").wait_for()
+    wait_until_settled(page)
     _upload(page, _BROKEN_PHOTO)
     yield "damaged photo"
 
@@ -180,9 +183,10 @@ def check_window(browser: Browser, url: str, window: Window, names: Iterable[str
 
 @click.command()
 @click.option("--page", "names", multiple=True, type=click.Choice(list(PAGES)), help="Default: all pages.")
-@click.option("--locale", "locales", multiple=True, help="Default: those of all windows.")
+@click.option("--locale", "locales", multiple=True, type=click.Choice(LOCALES), help="Default: those of all windows.")
 def main(names: tuple[str, ...], locales: tuple[str, ...]) -> None:
     """Check every page in its states."""
+    expect.set_options(timeout=TIMEOUT_MS)
     found = list[str]()
     num_states = 0
     executable = next(filter(None, map(shutil.which, SYSTEM_BROWSERS)), None)
