@@ -71,7 +71,7 @@ public-test: $(VENV)/.dev
 startup-benchmark: $(VENV)/.dev
 	$(BIN)/python -m tests.startup_benchmark
 
-# axe-core on every page in its states, in three languages, two widths and both themes; ten minutes.
+# axe-core on every page in its states, in three languages, two widths and both themes; ten minutes or more.
 accessibility: $(VENV)/.dev
 	$(BIN)/python -m tests.accessibility
 
