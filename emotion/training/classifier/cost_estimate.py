@@ -166,7 +166,7 @@ def _measure_slowdown(num_threads: int) -> float:
 def measure_gflops() -> float:
     """Measure the GFLOPS of one core of this machine in matrix multiplication, the best of many, within 0.05 seconds.
 
-    On a busy machine it takes longer: a core that is taken away in most multiplications is still there in one of them.
+    On a busy machine it takes longer, since other processes interrupt most multiplications, but not all of so many.
     """
     side, best_seconds = 96, math.inf
     matrix = np.random.default_rng(0).random((side, side)).astype(np.float32)
