@@ -128,8 +128,9 @@ def _iter_remote(url: str) -> Iterator[SourceFile]:
 
 
 def _iter_members(location: str) -> Iterator[SourceFile]:
+    mtime_ns = 0 if is_remote(location) else os.stat(location).st_mtime_ns
     try:
-        members = list(_iter_zip(location) if is_zip(location) else _iter_tar(location))
+        members = list(_iter_zip(location, mtime_ns) if is_zip(location) else _iter_tar(location, mtime_ns))
     except (DataError, OSError):
         raise
     except Exception as error:
@@ -138,14 +139,16 @@ def _iter_members(location: str) -> Iterator[SourceFile]:
     yield from members if is_compressed_tar(location) else sorted(members, key=lambda file: file.member)
 
 
-def _iter_zip(location: str) -> Iterator[SourceFile]:
+def _iter_zip(location: str, archive_mtime_ns: int) -> Iterator[SourceFile]:
     with remote.open_binary(location) as file, zipfile.ZipFile(file) as archive:
         for entry in archive.infolist():
             kind = None if entry.is_dir() or is_hidden(decode_zip_path(entry)) else get_kind(decode_zip_path(entry))
             if kind is not None:
                 mtime = datetime(*entry.date_time, tzinfo=UTC) if _is_date(entry.date_time) else None
                 mtime_ns = int(mtime.timestamp()) * _NS_PER_SECOND if mtime else 0
-                yield SourceFile(location, entry.filename, kind, entry.file_size, mtime_ns)
+                yield SourceFile(
+                    location, entry.filename, kind, entry.file_size, mtime_ns, archive_mtime_ns=archive_mtime_ns
+                )
 
 
 def _is_date(values: tuple[int, ...]) -> bool:
@@ -156,7 +159,7 @@ def _is_date(values: tuple[int, ...]) -> bool:
     return True
 
 
-def _iter_tar(location: str) -> Iterator[SourceFile]:
+def _iter_tar(location: str, archive_mtime_ns: int) -> Iterator[SourceFile]:
     is_compressed = is_compressed_tar(location)
     with remote.open_binary(location) as file, tarfile.open(fileobj=file, mode="r|*" if is_compressed else "r:") as tar:
         for entry in tar:
@@ -164,7 +167,7 @@ def _iter_tar(location: str) -> Iterator[SourceFile]:
             if kind is not None:
                 offset = -1 if is_compressed or entry.issparse() else entry.offset_data
                 mtime_ns = int(entry.mtime) * _NS_PER_SECOND
-                yield SourceFile(location, entry.name, kind, entry.size, mtime_ns, offset)
+                yield SourceFile(location, entry.name, kind, entry.size, mtime_ns, offset, archive_mtime_ns)
             tar.members = []  # type: ignore[assignment]  # otherwise it keeps all entries in memory
 
 

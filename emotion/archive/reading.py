@@ -7,6 +7,7 @@ import shutil
 import stat
 import tarfile
 import tempfile
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -25,6 +26,7 @@ from emotion.translation.messages import gettext as _
 _MAX_VIDEO_BYTES: Final = 64 * 2**30  # of a video in a ZIP, in a tar or in a storage, which is copied to read it
 _MIN_FREE_BYTES: Final = 500_000_000  # besides the copy of a video
 _COPY_BYTES: Final = 1_000_000  # at a time
+_RETRY_SECONDS: Final = (1.0, 5.0)  # before an image in a storage is read again
 
 
 class _Readable(Protocol):
@@ -72,6 +74,14 @@ class SourceReader:
                     "{name} has more than {size:.0f} MB, the most that is read: save a smaller copy and use that."
                 ).format(name=_get_label(file), size=limit / 2**20)
             )
+        for pause in _RETRY_SECONDS if is_remote(file.location) else ():
+            try:
+                with self._open(file) as stream:
+                    return stream.read(limit + 1)
+            except EmotionError as error:
+                if isinstance(error.__cause__, FileNotFoundError):
+                    raise
+                time.sleep(pause)  # the network may come back
         with self._open(file) as stream:
             return stream.read(limit + 1)
 
@@ -120,6 +130,12 @@ class SourceReader:
         except Exception as error:
             # No list of types: damaged members raise BadZipFile, TarError, zlib.error, NotImplementedError and more.
             self._close()  # a stream that failed within a member has no known position
+            if not file.member:
+                raise error_class(
+                    _("{name} cannot be read ({reason}): check the connection to its storage.").format(
+                        name=label, reason=error
+                    )
+                ) from error
             raise error_class(
                 _("{name} is damaged in {archive}: pack it again.").format(name=label, archive=Path(file.location).name)
             ) from error
@@ -128,6 +144,7 @@ class SourceReader:
     def _open_member(self, file: SourceFile, label: str) -> Iterator[_Readable]:
         if self._open_location != file.location:
             self._close()
+            _check_archive_unchanged(file, label)
             self._file = self._stack.enter_context(open_binary(file.location))
             self._open_location = file.location
         assert self._file is not None
@@ -177,6 +194,17 @@ def _open_tar_stream(archive: BinaryIO) -> Iterator[tarfile.TarFile]:
 def _get_label(file: SourceFile) -> str:
     """Return what messages call a file."""
     return display_name(file.name, _("The image") if file.kind == IMAGE else _("The video"))
+
+
+def _check_archive_unchanged(file: SourceFile, label: str) -> None:
+    """Raise DataError where a local ZIP or tar is not the one whose members were listed."""
+    if not is_remote(file.location) and os.stat(file.location).st_mtime_ns != file.archive_mtime_ns:
+        raise DataError(
+            _(
+                "{name} is not read, since {archive} has changed since the files were listed: analyze it again into a "
+                "new folder."
+            ).format(name=label, archive=Path(file.location).name)
+        )
 
 
 def _check_unchanged(file: SourceFile) -> None:

@@ -29,6 +29,8 @@ class SourceFile:
         size_bytes: Its size; -1 where the storage does not state it.
         mtime_ns: When it was changed, in nanoseconds of unix time; 0 where the storage does not state it.
         offset: Where its bytes begin in an uncompressed tar; -1 for all other files.
+        archive_mtime_ns: When the ZIP or tar that holds it was changed, in nanoseconds of unix time; 0 for a file of
+            its own and for a ZIP or tar in a storage.
     """
 
     location: str
@@ -37,6 +39,7 @@ class SourceFile:
     size_bytes: int
     mtime_ns: int
     offset: int = -1
+    archive_mtime_ns: int = 0
 
     @property
     def name(self) -> str:

@@ -45,6 +45,7 @@ _SOURCES_SCHEMA: Final = pa.schema(
         ("size_bytes", pa.int64()),
         ("mtime_ns", pa.int64()),
         ("offset", pa.int64()),
+        ("archive_mtime_ns", pa.int64()),
     ]
 )
 
@@ -198,6 +199,7 @@ def _make_source(row: Mapping[str, Any]) -> SourceFile:
         row["size_bytes"],
         row["mtime_ns"],
         row["offset"],
+        row["archive_mtime_ns"],
     )
 
 

@@ -3,9 +3,11 @@ from __future__ import annotations
 import os
 import zipfile
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
+from emotion.archive import reading, remote
 from emotion.archive.listing import iter_sources
 from emotion.archive.reading import SourceReader
 from emotion.archive.source_files import SourceFile
@@ -63,11 +65,11 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path: Path) -> None:
 
 def test_a_damaged_member_does_not_disturb_the_next_one(folder: Path, tmp_path: Path) -> None:
     packed = write_zip(tmp_path / "photos.zip", folder)
-    files = [file for file in iter_sources([str(packed)]) if file.kind == "image"]
     data = bytearray(packed.read_bytes())
     place = data.index(b"photo 1")
     data[place : place + 7] = b"x" * 7
     packed.write_bytes(data)
+    files = [file for file in iter_sources([str(packed)]) if file.kind == "image"]
     with SourceReader() as reader:
         with pytest.raises(EmotionError, match="damaged"):
             reader.read_image(files[1])
@@ -79,6 +81,38 @@ def test_a_file_that_changed_after_it_was_listed_is_not_read(folder: Path) -> No
     (folder / "0.jpg").write_bytes(b"another photo")
     with pytest.raises(EmotionError, match="has changed"):
         read_all(files)
+
+
+@pytest.mark.parametrize("name", ["photos.zip", "photos.tar"])
+def test_a_member_of_an_archive_that_changed_is_not_read(folder: Path, tmp_path: Path, name: str) -> None:
+    write = write_zip if name.endswith(".zip") else write_tar
+    packed = write(tmp_path / name, folder)
+    files = [file for file in iter_sources([str(packed)]) if file.kind == "image"]
+    (folder / "0.jpg").write_bytes(b"another photo")
+    packed.unlink()
+    write(packed, folder)
+    os.utime(packed, ns=(1, 1))
+    with pytest.raises(EmotionError, match=f"{name} has changed"):
+        read_all(files)
+
+
+def test_an_image_in_a_storage_is_read_again_after_a_failure(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (file,) = iter_sources([f"file://{folder / '0.jpg'}"])
+    failures: list[Exception] = [ConnectionResetError("reset"), RuntimeError("half of the payload")]
+    pauses: list[float] = []
+
+    def open_binary(location: str) -> BinaryIO:
+        if failures:
+            raise failures.pop()
+        return remote.open_binary(location)
+
+    monkeypatch.setattr(reading, "open_binary", open_binary)
+    monkeypatch.setattr(reading.time, "sleep", pauses.append)
+    assert read_all([file]) == [b"photo 0"]
+    assert len(pauses) == 2
+    failures += [RuntimeError("half of the payload")] * 3
+    with pytest.raises(EmotionError, match=r'"0\.jpg" cannot be read \(half of the payload\)'):
+        read_all([file])
 
 
 def test_a_file_that_is_gone_is_one_sentence(folder: Path) -> None:

@@ -117,7 +117,7 @@ class Collection:
         )
 
     def count_over_time(self, selection: FaceFilter, axis: TimeAxis) -> pd.DataFrame:
-        """Return `start` (a date, or the second of a video), `expression` and `count` in at most about 60 bins.
+        """Return `start` (a date, or the second of a video), `expression` and `count` in at most about `MAX_BINS` bins.
 
         Args:
             selection: The faces.
