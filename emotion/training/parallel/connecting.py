@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client, Connection, Listener
+from multiprocessing.connection import Client, Connection, Listener, answer_challenge, deliver_challenge
 from queue import Empty, Queue
 from threading import Thread
 from typing import Any, Final
@@ -83,7 +83,7 @@ def lead_group(
         JobError: The address cannot be used.
     """
     try:
-        listener = Listener((address.host, address.port), backlog=address.size, authkey=address.token.encode())
+        listener = Listener((address.host, address.port), backlog=address.size)
     except OSError as error:
         raise JobError(f"{address} cannot be used ({error.strerror}); give a free port of this machine.") from error
     try:
@@ -103,7 +103,7 @@ def lead_group(
 
 def _accept_all(listener: Listener, address: GroupAddress, check: Callable[[], None]) -> list[Connection]:
     arrived: Queue[Connection] = Queue()
-    Thread(target=_accept_forever, args=(listener, arrived), daemon=True).start()
+    Thread(target=_accept_forever, args=(listener, address.token.encode(), arrived), daemon=True).start()
     connections: dict[int, Connection] = {}
     while len(connections) < address.size - 1:
         check()
@@ -127,15 +127,27 @@ def _close(listener: Listener) -> None:
         socket.create_connection(place, timeout=_WAIT_SECONDS).close()
 
 
-def _accept_forever(listener: Listener, arrived: Queue[Connection]) -> None:
-    """Accept who knows the token, until the listener is closed."""
+def _accept_forever(listener: Listener, key: bytes, arrived: Queue[Connection]) -> None:
+    """Accept connections until the listener is closed; each has a thread, so that a silent one delays no other."""
     while True:
         try:
-            arrived.put(listener.accept())
-        except (AuthenticationError, ConnectionError, EOFError, ValueError):  # it does not know the token, or is gone
+            connection = listener.accept()
+        except ConnectionError:  # it is gone again
             continue
         except OSError:
             return
+        Thread(target=_authenticate, args=(connection, key, arrived), daemon=True).start()
+
+
+def _authenticate(connection: Connection, key: bytes, arrived: Queue[Connection]) -> None:
+    """Add a connection to those that `arrived` if both sides know the key, as a `Listener` with a key does."""
+    try:
+        deliver_challenge(connection, key)
+        answer_challenge(connection, key)
+    except (AuthenticationError, AssertionError, EOFError, OSError, ValueError):  # another key or program, or gone
+        connection.close()
+    else:
+        arrived.put(connection)
 
 
 def _read_greeting(connection: Connection, address: GroupAddress, taken: dict[int, Any]) -> tuple[int, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -192,6 +193,31 @@ def test_a_worker_that_does_not_fit_is_refused_and_the_others_are_awaited(
         assert group.size == 3
     for member in started[0].result():
         member.end()
+
+
+@pytest.mark.parametrize("words", [b"GET / HTTP/1.1\r\n\r\n", b"\0\0\0\5abc", b"", None])
+def test_workers_are_accepted_after_a_stranger(executor: ThreadPoolExecutor, words: bytes | None) -> None:
+    """The stranger sends what is no message, half of one or nothing; None: nothing, and stays connected."""
+    strangers: list[socket.socket] = []
+    started: list[Future[WorkerGroup]] = []
+
+    def start(port: int) -> None:
+        strangers.append(socket.create_connection(("127.0.0.1", port)))
+        if words is not None:
+            strangers[0].sendall(words)
+            strangers[0].shutdown(socket.SHUT_WR)
+        started.extend(executor.submit(join_group, replace(ADDRESS, port=port), rank) for rank in (1, 2))
+
+    deadline = time.monotonic() + 30
+
+    def check() -> None:
+        if time.monotonic() > deadline:
+            raise JobError("The workers were not accepted.")
+
+    with lead_group(ADDRESS, start, check):
+        ranks = [future.result().rank for future in started]
+    strangers[0].close()
+    assert ranks == [1, 2]
 
 
 def test_a_rank_is_given_once(executor: ThreadPoolExecutor) -> None:
