@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import streamlit as st
 
 from emotion.archive.run import ArchiveRun
+from emotion.archive.schemas import TABLES
+from emotion.archive.store import PIECES_FOLDER
 from emotion.archive.worker import ArchiveWorker
 from emotion.jobs.reporter import job_context
 from emotion.model_store.store import ModelBundle
@@ -59,6 +63,26 @@ def test_the_export_holds_the_selected_faces(open_page: Open, results: Path, sav
     num_faces = len(read_table(results, "faces"))
     assert len(saved["faces.csv"].splitlines()) == num_faces + 1
     assert saved["faces.parquet"].startswith(b"PAR1")
+
+
+def test_a_collection_is_opened_again_once_its_tables_are_joined(
+    open_page: Open, results: Path, tmp_path: Path
+) -> None:
+    """The files of the pieces, which were read before, are removed then."""
+    folder = shutil.copytree(results, tmp_path / "results")
+    pieces = folder / PIECES_FOLDER
+    pieces.mkdir()
+    for table in TABLES:
+        for file in (folder / table).glob("part-*.parquet"):
+            shutil.copy(file, pieces / f"{table}-{file.name}")
+    page = open_page("collection", {"collection_view": "Faces"}, folder=str(folder))
+    assert page.shown("collection_grid") is not None
+    shutil.rmtree(pieces)
+    st.cache_data.clear()
+    page.app.session_state["collection_view"] = "Errors"
+    page.app.run()
+    assert not page.app.error
+    assert len(page.app.dataframe) == 1
 
 
 @pytest.mark.parametrize("name", ["", "missing"])

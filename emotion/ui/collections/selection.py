@@ -9,7 +9,7 @@ import streamlit as st
 
 from emotion.archive.collection.collection import Collection
 from emotion.archive.collection.queries import FaceFilter
-from emotion.archive.store import PIECES_FILE
+from emotion.archive.store import PIECES_FILE, PIECES_FOLDER
 from emotion.errors import EmotionError
 from emotion.jobs.job import Job, JobState
 from emotion.jobs.process_record import STATE_FILE
@@ -78,12 +78,15 @@ def _open(folder: str, fingerprint: object) -> Collection:
     return Collection(Path(folder))
 
 
-def _fingerprint(folder: Path) -> tuple[int, int]:
-    """Return size and time of the file that grows with each piece, and of the folder itself."""
+def _fingerprint(folder: Path) -> tuple[int, int, bool]:
+    """Return size and time of the file that grows with each piece, or of the folder, and whether pieces are left.
+
+    They are removed at the end, when the tables are joined.
+    """
     path = folder / PIECES_FILE
     if not path.is_file():
         path = folder
     if not path.exists():
-        return (0, 0)
+        return (0, 0, False)
     status = path.stat()
-    return status.st_size, status.st_mtime_ns
+    return status.st_size, status.st_mtime_ns, (folder / PIECES_FOLDER).is_dir()
