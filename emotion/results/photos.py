@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from emotion.faces import Box, Face
 from emotion.media.image_array import ImageArray, downscale
 from emotion.media.image_reader import decode_image, encode_jpeg, encode_png, read_image, rotate
+from emotion.recognition import uncertainty
 from emotion.recognition.analyzer import Analyzer, Rotation
 from emotion.recognition.annotation import annotate, pixelate
 from emotion.recognition.cropping import crop_faces, to_gray
@@ -60,11 +61,16 @@ class PhotoAnalysis:
         return (*(face.box for face in self.faces), *self.candidate_boxes)
 
     def apply_min_confidence(self, min_confidence: float) -> tuple[Face, ...]:
-        """Return the faces without the reasons of those whose confidence reaches `min_confidence`."""
-        return tuple(
-            replace(face, uncertainty_reason=None) if face.scores and face.scores.confidence >= min_confidence else face
-            for face in self.faces
-        )
+        """Return the faces without the reasons of those whose confidence reaches `min_confidence`.
+
+        What is hardly a face stays so, however confident its label.
+        """
+
+        def is_certain(face: Face) -> bool:
+            is_face = face.uncertainty_reason != uncertainty.HARDLY_A_FACE
+            return is_face and face.scores is not None and face.scores.confidence >= min_confidence
+
+        return tuple(replace(face, uncertainty_reason=None) if is_certain(face) else face for face in self.faces)
 
     def render_preview(self, anonymize: bool) -> bytes:
         """Return the preview as JPEG."""

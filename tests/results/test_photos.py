@@ -20,6 +20,7 @@ from emotion.errors import ImageError
 from emotion.faces import Box, Face, Scores
 from emotion.media.image_array import ImageArray
 from emotion.media.image_reader import encode_jpeg, encode_png, read_image, rotate
+from emotion.recognition import uncertainty
 from emotion.recognition.analyzer import Analyzer, Rotation
 from emotion.recognition.settings import AnalyzerSettings
 from emotion.results import photos
@@ -100,6 +101,13 @@ def test_minimum_confidence_decides_which_labels_are_displayed(
     assert [face.display_label for face in faces] == displayed
     assert [face.scores for face in faces] == [face.scores for face in analysis.faces]
     assert all((face.uncertainty_reason is None) == (face.display_label != "unsure") for face in faces)
+
+
+def test_what_is_hardly_a_face_is_never_certain(fake_detector: Callable, fake_classifier: Callable) -> None:
+    analyzer = Analyzer(fake_detector(BOXES), fake_classifier(("happy", 0.9, 1.0), ("neutral", 0.9, 0.01)))
+    analysis = photos.analyze_photo(encode_png(IMAGE), analyzer, AnalyzerSettings())
+    reasons = [face.uncertainty_reason for face in analysis.apply_min_confidence(0.5)]
+    assert reasons == [None, uncertainty.HARDLY_A_FACE]
 
 
 def test_analysis_of_a_large_photo_is_small(
