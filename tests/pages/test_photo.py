@@ -110,6 +110,15 @@ def test_bad_file_among_photos_is_reported(
     assert len(page.shown("photo_picture")["faces"]) == 1
 
 
+def test_a_new_photo_is_selected_beside_one_that_cannot_be_read(open_page: Open, three_faces: bytes) -> None:
+    old, new = encode_png(np.zeros((60, 60, 3), np.uint8)), encode_png(np.ones((60, 60, 3), np.uint8))
+    page = open_page("photo")
+    page.upload(("bad.png", b"text"), ("old.png", old))
+    page.upload(("bad.png", b"text"), ("old.png", old), ("new.png", three_faces), ("newer.png", new))
+    assert page.app.session_state["photo_index"] == 2
+    assert len(page.shown("photo_picture")["faces"]) == 3
+
+
 def test_only_bad_files_show_only_errors(open_page: Open) -> None:
     page = open_page("photo")
     page.upload(("a.pdf", b"%PDF-1.4"), ("b.png", b""))

@@ -43,7 +43,10 @@ def show_details(photo: Photo, selected: int, settings: SessionSettings) -> None
         )
         if not anonymize:
             gray = np.repeat(np.repeat(photo.analysis.gray_crops[selected - 1], 4, axis=0), 4, axis=1)
-            alt_text = _("Face {number} in gray, 48 by 48 pixels").format(number=selected)
+            height, width = photo.analysis.gray_crops.shape[1:]
+            alt_text = _("Face {number} in gray, {width} by {height} pixels").format(
+                number=selected, width=width, height=height
+            )
             st.image(gray, _("Model input"), width=_FACE_PX, alt=alt_text)
             _show_saliency(photo.analysis.gray_crops[selected - 1], face, settings.analyzer_settings.head)
     if not anonymize:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -19,8 +19,6 @@ from emotion.jobs.fair_semaphore import FairSemaphore
 from emotion.jobs.process_resources import return_free_memory
 from emotion.media.image_array import ImageArray
 from emotion.media.image_reader import count_pixels
-from emotion.recognition.analyzer import Analyzer
-from emotion.recognition.settings import AnalyzerSettings
 from emotion.results import photos
 from emotion.results.photos import Photo, PhotoAnalysis
 from emotion.translation.messages import gettext as _
@@ -29,6 +27,7 @@ from emotion.ui import session
 
 SAMPLE_PHOTO: Final = SAMPLE_IMAGE
 MAX_MEGAPIXELS: Final = 80  # analyzed at a time by all visitors: two photos of the largest size, about 900 MB
+MAX_ANALYSES: Final = 200  # kept for each session
 
 
 def analyze_photo(content: bytes, name: str, *, with_features: bool = False) -> PhotoAnalysis:
@@ -47,9 +46,19 @@ def analyze_photo(content: bytes, name: str, *, with_features: bool = False) -> 
     # The analysis does not depend on the minimum confidence.
     settings = replace(session_settings.analyzer_settings, min_confidence=0, features=with_features)
     key = (hashlib.sha256(content).hexdigest(), session_settings.detector, analyzer.classifier.bundle.sha256, settings)
-    analyzed: set[object] = st.session_state.setdefault("analyzed_photos", set())
-    if key in analyzed:  # most likely cached, so that it needs no turn
-        return _analyze_photo(key, content, name, analyzer, settings)
+    analyses: dict[object, PhotoAnalysis] = st.session_state.setdefault("photo_analyses", {})
+    analysis = analyses.pop(key, None)
+    if analysis is None:
+        with _take_turn_with_caption(content):
+            analysis = photos.analyze_photo(content, analyzer, settings, name)
+    analyses[key] = analysis  # the last one used is the last one in the dictionary
+    if len(analyses) > MAX_ANALYSES:
+        del analyses[next(iter(analyses))]
+    return analysis
+
+
+@contextmanager
+def _take_turn_with_caption(content: bytes) -> Iterator[None]:
     slots: list[DeltaGenerator] = []
 
     def show_position(num_ahead: int) -> None:
@@ -64,9 +73,7 @@ def analyze_photo(content: bytes, name: str, *, with_features: bool = False) -> 
     with take_turn([content], show_position):
         for slot in slots:
             slot.empty()
-        analysis = _analyze_photo(key, content, name, analyzer, settings)
-    analyzed.add(key)
-    return analysis
+        yield
 
 
 @contextmanager
@@ -98,13 +105,6 @@ def _count_slots(content: bytes) -> int:
     return max(math.ceil(count_pixels(content) / 1e6), MAX_MEGAPIXELS // num_processors + 1)
 
 
-@st.cache_data(max_entries=200, show_spinner=False, scope="session")
-def _analyze_photo(
-    key: tuple[Any, ...], _content: bytes, _name: str, _analyzer: Analyzer, _settings: AnalyzerSettings
-) -> PhotoAnalysis:
-    return photos.analyze_photo(_content, _analyzer, _settings, _name)
-
-
 def get_thumbnail(photo: Photo, anonymize: bool) -> ImageArray:
     """Return a thumbnail of a photo, RGB uint8; cached for the session."""
     hidden_boxes = photo.analysis.anonymized_boxes if anonymize else ()
@@ -131,10 +131,9 @@ def _load_detail(preview: bytes, _content: bytes, _photo: Photo) -> bytes:
 
 def clear_photos() -> None:
     """Free the cached analyses and thumbnails of this session."""
-    _analyze_photo.clear()
+    st.session_state.pop("photo_analyses", None)
     _load_detail.clear()
     _make_thumbnail.clear()
-    st.session_state.pop("analyzed_photos", None)
 
 
 def read_sample_photo() -> tuple[str, bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from bisect import bisect_left
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -86,12 +87,23 @@ def set_photos(
     state.update(
         photo_files=files,
         photo_kept=tuple(kept),
-        photo_index=first_new,
+        photo_first_new=first_new,
+        photo_index=1,
         photo_face=1,
         photo_uploader_id=uploader_id,
         photo_uploads=tuple(upload_ids),
     )
     get_tab_content().files = files
+
+
+def select_first_new(analyzed_numbers: Sequence[int]) -> None:
+    """Select the first new photo, after `set_photos`; the next one where it cannot be read.
+
+    Args:
+        analyzed_numbers: The numbers, from 1, of the files that can be read, in ascending order.
+    """
+    if (first_new := state.pop("photo_first_new", None)) is not None:
+        state["photo_index"] = bisect_left(analyzed_numbers, first_new) + 1
 
 
 def select_face(photo_number: int, face_number: int) -> None:

@@ -12,7 +12,7 @@ from emotion.results.photos import Photo
 from emotion.translation.messages import gettext as _
 from emotion.ui import messages, session
 from emotion.ui.photos import features, photo_cache, photo_input
-from emotion.ui.photos.selection import NamedFile, set_photos
+from emotion.ui.photos.selection import NamedFile, select_first_new, set_photos
 from emotion.ui.synthetic import faces
 
 _PROGRESS_DELAY_SECONDS: Final = 0.3  # no progress bar for a few quick photos
@@ -41,8 +41,8 @@ def choose_files() -> list[NamedFile]:
         on_change=_on_upload,
         args=(uploader_id,),
         help=_(
-            "JPEG up to 250 million pixels, HEIC up to 50, PNG, WebP, GIF, BMP, TIFF or AVIF up to 40. They stay on "
-            "this machine and are forgotten when the page is closed."
+            "JPEG up to 250 million pixels, HEIC up to 50, PNG, GIF, BMP, TIFF or AVIF up to 40, WebP up to 30. They "
+            "stay on this machine and are forgotten when the page is closed."
         ),
     )
     photo_input.show_photo_input(f"photo_uploader_{uploader_id}")
@@ -65,11 +65,11 @@ def choose_files() -> list[NamedFile]:
 
 
 def analyze_photos(files: list[NamedFile]) -> list[Photo]:
-    """Analyze photos with a progress bar; show an error for each that cannot be read."""
+    """Analyze photos with a progress bar, and select the first new one; show an error for each that cannot be read."""
     min_confidence = session.get_settings().analyzer_settings.min_confidence
     # Estimated in any case, since it takes less than a millisecond a face; so the switch shows them at once.
     with_features = session.find_features_error() is None
-    analyzed, bar, start = list[Photo](), st.empty(), time.monotonic()
+    analyzed, numbers, bar, start = list[Photo](), list[int](), st.empty(), time.monotonic()
     names = photos.make_unique_names([name for name, _content in files])
     contents = [content for _name, content in files]
     for i, (name, content) in enumerate(zip(names, contents, strict=True)):
@@ -81,7 +81,9 @@ def analyze_photos(files: list[NamedFile]) -> list[Photo]:
             analysis = photo_cache.analyze_photo(content, name, with_features=with_features)
             faces = analysis.apply_min_confidence(min_confidence)
             analyzed.append(Photo(name, content, analysis, features.select_features(faces)))
+            numbers.append(i + 1)
     bar.empty()
+    select_first_new(numbers)
     return analyzed
 
 

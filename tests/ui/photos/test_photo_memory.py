@@ -13,9 +13,6 @@ from typing import Any
 import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.runtime import Runtime, RuntimeConfig
-from streamlit.runtime.caching.storage import CacheStorage, CacheStorageContext
-from streamlit.runtime.caching.storage.in_memory_cache_storage_wrapper import InMemoryCacheStorageWrapper
-from streamlit.runtime.caching.storage.local_disk_cache_storage import LocalDiskCacheStorageManager
 from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
@@ -34,7 +31,7 @@ def show_page():  # Streamlit keeps the globals of the page that ran last
     upload = test.Upload(b"a photo")
     test.held.append(test.weakref.ref(upload))
     selection.set_photos([("a.jpg", upload)], 1)
-    photo_cache.analyze_photo(upload, "a.jpg")
+    test.held.append(test.weakref.ref(photo_cache.analyze_photo(upload, "a.jpg")))
 
 
 if not test.num_runs[0]:
@@ -52,14 +49,8 @@ class Upload(bytearray):
     __hash__ = object.__hash__  # type: ignore[assignment]
 
 
-class WatchedStorageManager(LocalDiskCacheStorageManager):
-    """Makes storages of cached analyses whose end can be observed."""
-
-    def create(self, context: CacheStorageContext) -> CacheStorage:
-        storage = InMemoryCacheStorageWrapper(super().create(context), context)
-        if "_analyze_photo" in context.function_display_name:
-            held.append(weakref.ref(storage))
-        return storage
+class Analysis:
+    """An analysis whose end can be observed."""
 
 
 async def wait_until(condition: Callable[[], bool]) -> None:
@@ -81,9 +72,7 @@ async def open_page(runtime: Runtime, expected_runs: int) -> str:
 
 async def run_session(page: Path, end: Callable[[Runtime, str], Awaitable[None]]) -> None:
     """Open the page in a session, check that its photo is held, and end the session."""
-    config = RuntimeConfig(
-        str(page), MemoryMediaFileStorage("/media"), MemoryUploadedFileManager("/upload"), WatchedStorageManager()
-    )
+    config = RuntimeConfig(str(page), MemoryMediaFileStorage("/media"), MemoryUploadedFileManager("/upload"))
     runtime = Runtime(config)
     await runtime.start()
     try:
@@ -118,7 +107,7 @@ def test_a_closed_session_frees_its_photos_and_their_analyses(tmp_path: Path, mo
     settings = SimpleNamespace(analyzer_settings=AnalyzerSettings(), detector="none")
     monkeypatch.setattr(photo_cache.session, "get_analyzer", lambda: analyzer)
     monkeypatch.setattr(photo_cache.session, "get_settings", lambda: settings)
-    monkeypatch.setattr(photo_cache.photos, "analyze_photo", lambda *_: "an analysis")
+    monkeypatch.setattr(photo_cache.photos, "analyze_photo", lambda *_: Analysis())
     held.clear()
     num_runs[0] = 0
     asyncio.run(run_session(page, close))

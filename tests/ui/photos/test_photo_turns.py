@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import io
 import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
+from emotion.recognition.settings import AnalyzerSettings
 from emotion.ui.photos import photo_cache
-from emotion.ui.photos.photo_cache import MAX_MEGAPIXELS
+from emotion.ui.photos.photo_cache import MAX_ANALYSES, MAX_MEGAPIXELS
 from tests.waiting import wait_until
 
 TIMEOUT = 20.0  # seconds, more than a busy machine needs
@@ -102,3 +106,31 @@ def test_no_more_photos_than_processors(monkeypatch: pytest.MonkeyPatch) -> None
     ):
         pass
     assert waited == [0]
+
+
+def test_a_photo_that_is_analyzed_again_takes_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The analysis that was used last the longest ago is the one that is left out."""
+    state: dict[str, object] = {}
+    analyzed, turns = list[str](), list[bytes]()
+
+    @contextmanager
+    def take_turn(contents: Iterable[bytes], on_wait: Callable[[int], None]) -> Iterator[None]:
+        turns.extend(contents)
+        yield
+
+    def analyze(content: bytes, analyzer: object, settings: object, name: str) -> str:
+        analyzed.append(name)
+        return name
+
+    analyzer = SimpleNamespace(classifier=SimpleNamespace(bundle=SimpleNamespace(sha256="0")))
+    settings = SimpleNamespace(analyzer_settings=AnalyzerSettings(), detector="none")
+    monkeypatch.setattr(photo_cache.st, "session_state", state)
+    monkeypatch.setattr(photo_cache.session, "get_analyzer", lambda: analyzer)
+    monkeypatch.setattr(photo_cache.session, "get_settings", lambda: settings)
+    monkeypatch.setattr(photo_cache.photos, "analyze_photo", analyze)
+    monkeypatch.setattr(photo_cache, "take_turn", take_turn)
+    names = [str(number) for number in range(MAX_ANALYSES)]
+    for name in [*names, names[0], "one more", names[0], names[1]]:
+        assert photo_cache.analyze_photo(name.encode(), name) == name
+    assert analyzed == [*names, "one more", names[1]]
+    assert turns == [name.encode() for name in analyzed]
