@@ -173,12 +173,12 @@ BAD: list[tuple[type, str, tuple]] = [
     (StreamSettings, "switch_margin", NO_SHARES),
     (StreamSettings, "max_faces_per_frame", NO_COUNTS),
     (StreamSettings, "max_roi_searches", (-1, 0.5, "4")),
+    (StreamSettings, "classify_hz", (0, -0.1, math.nan, math.inf, "1", None)),
     *(
         (StreamSettings, name, (-0.1, math.nan, math.inf, "1", None))
         for name in (
             "half_life",
             "switch_delay",
-            "classify_hz",
             "detect_interval",
             "min_detect_interval",
             "max_lost_seconds",

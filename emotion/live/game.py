@@ -205,7 +205,10 @@ class MirrorGame:
         if self.phase is Phase.WAITING:
             return self._find_player(now, state)
         if self.phase is Phase.NEUTRAL:
-            self._end_calibration(now, state)
+            if _is_stream_still(state):  # its calibration does not end
+                self._enter(Phase.WAITING, now)
+            else:
+                self._end_calibration(now, state)
         elif self.phase in (Phase.READY, Phase.SHOW) and self._is_player_lost(state):
             self._enter(Phase.WAITING, now)
         elif self.phase is Phase.READY and not self.seconds_left(now):
@@ -222,7 +225,7 @@ class MirrorGame:
 
     def _find_player(self, now: float, state: LiveState) -> bool:
         """Take the largest face as the player, where the image is a present one."""
-        if state.result_age_seconds is None or state.result_age_seconds > _LOST_SECONDS:
+        if _is_stream_still(state):
             return False
         scored = [live_face.face for live_face in state.faces if live_face.face.scores is not None]
         if not scored:
@@ -243,7 +246,7 @@ class MirrorGame:
 
     def _is_player_lost(self, state: LiveState) -> bool:
         """Whether the stream stands still, or all results of the last moments are without the player."""
-        if state.result_age_seconds is None or state.result_age_seconds > _LOST_SECONDS:
+        if _is_stream_still(state):
             return True
         recent = [result for seconds, result in state.recent_results if seconds >= -_LOST_SECONDS]
         return bool(recent) and not any(face.track_id == self._player for result in recent for face in result.faces)
@@ -276,3 +279,7 @@ class MirrorGame:
         else:
             self._index += 1
             self._enter(Phase.READY, now)
+
+
+def _is_stream_still(state: LiveState) -> bool:
+    return state.result_age_seconds is None or state.result_age_seconds > _LOST_SECONDS

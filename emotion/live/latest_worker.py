@@ -45,11 +45,12 @@ class LatestItemWorker(Generic[T]):
             self._condition.notify()
         return replaced
 
-    def close(self, timeout: float = 1.0) -> bool:
+    def close(self, timeout: float | None = 1.0) -> bool:
         """Accept no more items, and let the thread handle the one that waits and end.
 
         Returns:
-            Whether it ended within `timeout` seconds; if not, it ends as soon as `handler` returns.
+            Whether it ended within `timeout` seconds (None: waits for it); if not, it ends as soon as `handler`
+            returns.
         """
         with self._condition:
             self._closed = True

@@ -252,8 +252,9 @@ class _AsyncVideoWriter:
     def close(self) -> Path | None:
         """Finish the video and return its path, None where there is none. May be called repeatedly."""
         if not self._worker.close(_CLOSE_TIMEOUT_SECONDS):
-            slow = _("The video {name} is not finished yet, because its disk is very slow.")
-            self.error_message = self.error_message or slow.format(name=self._path.name)
+            slow = _("The video was not saved, because its disk is very slow; tables and charts are complete.")
+            self.error_message = self.error_message or slow
+            threading.Thread(target=self._discard, name="video-recording-end", daemon=True).start()
             return None
         try:
             if self._writer is not None:
@@ -261,6 +262,12 @@ class _AsyncVideoWriter:
         except EmotionError as error:
             self.error_message = get_message(error)
         return self._path if self._writer is not None and self.error_message is None else None
+
+    def _discard(self) -> None:
+        """Remove what was written, once the last frame is."""
+        self._worker.close(None)
+        if self._writer is not None:
+            self._writer.discard()
 
     def _write(self, frame: _TimedImage) -> None:
         if self.error_message is not None:

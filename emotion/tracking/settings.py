@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from emotion.checks import check_count, check_number
 from emotion.errors import SettingsError
 from emotion.recognition.settings import AnalyzerSettings
+
+_MIN_CLASSIFY_HZ: Final = 0.01
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,12 @@ class StreamSettings:
         for name in (
             "half_life",
             "switch_delay",
-            "classify_hz",
             "detect_interval",
             "min_detect_interval",
             "max_lost_seconds",
         ):
             check_number(name, getattr(self, name), 0)
+        check_number("classify_hz", self.classify_hz, _MIN_CLASSIFY_HZ)
         check_number("switch_margin", self.switch_margin, 0, 1)
         check_count("max_roi_searches", self.max_roi_searches, 0)
         check_count("max_faces_per_frame", self.max_faces_per_frame, 1)

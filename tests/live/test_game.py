@@ -206,8 +206,8 @@ def test_the_largest_face_plays() -> None:
     small, large = make_face(track_id=1, side=50), make_face(0.9, track_id=2)
     faces = tuple(LiveFace(face, THUMBNAIL, None) for face in (small, large))
     assert game.advance(0.0, LiveState(faces=faces, result_age_seconds=0.0))
-    game.advance(1.0, LiveState(faces=faces, calibration=CALIBRATING))
-    game.advance(3.0, LiveState(faces=faces, calibration=CALIBRATED))
+    game.advance(1.0, LiveState(faces=faces, result_age_seconds=0.0, calibration=CALIBRATING))
+    game.advance(3.0, LiveState(faces=faces, result_age_seconds=0.0, calibration=CALIBRATED))
     game.advance(7.0, LiveState(faces=faces, result_age_seconds=0.0))
     recent_results = ((0.0, FrameResult(0, 0.0, (small, large))),)
     game.advance(7.2, LiveState(faces=faces, recent_results=recent_results, result_age_seconds=0.0))
@@ -221,6 +221,18 @@ def test_a_game_waits_while_the_stream_stands_still() -> None:
     player.step()
     assert player.game.phase is Phase.WAITING
     player.play_until(Phase.WAITING)
+    player.age = 0.0
+    player.play_until(Phase.SHOW)
+    assert player.num_calibrations == 2
+
+
+def test_a_stream_that_stops_during_the_calibration_is_awaited() -> None:
+    player = Player(HAPPY)
+    player.play_until(Phase.NEUTRAL)
+    player.age = 60.0
+    for _ in range(3):
+        player.step()
+    assert player.game.phase is Phase.WAITING
     player.age = 0.0
     player.play_until(Phase.SHOW)
     assert player.num_calibrations == 2

@@ -894,6 +894,23 @@ def test_slow_video_writer_drops_frames_and_delays_none(
     assert recording_result.dropped_frames in (8, 9)
 
 
+def test_video_that_is_not_written_in_time_is_removed(
+    make_session: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = threading.Event()
+    write = recording.VideoWriter.write
+    monkeypatch.setattr(recording.VideoWriter, "write", lambda *args: release.wait(10) and write(*args))
+    monkeypatch.setattr(recording, "_CLOSE_TIMEOUT_SECONDS", 0.05)
+    session = make_session()
+    session.start_recording(tmp_path / "a.mp4")
+    session.process_frame(draw_scene((20, 30)), 0.0)
+    recording_result = session.stop_recording()
+    assert (recording_result.num_frames, recording_result.video_path) == (1, None)
+    assert "was not saved" in recording_result.warnings[0]
+    release.set()
+    wait_until(lambda: not list(tmp_path.iterdir()))
+
+
 def test_snapshot_has_image_and_record(make_session: Callable) -> None:
     session, image = make_session(), draw_scene((20, 30))
     out = session.process_frame(image, 3.0)
