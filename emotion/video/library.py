@@ -15,8 +15,9 @@ from emotion.jobs import job as jobs
 from emotion.jobs.job import Job
 from emotion.jobs.ownership import is_owned_by
 from emotion.jobs.process_record import STATE_FILE
+from emotion.media.containers.duration import measure_duration
 from emotion.media.file_kinds import VIDEO_SUFFIXES
-from emotion.media.video_reader import VideoReader
+from emotion.media.video_reader import DEFAULT_LIMITS, VideoReader
 from emotion.storage import require_free_space
 from emotion.translation.messages import gettext as _
 from emotion.video.analysis import MIN_GROUP_FACES, VideoAnalysis
@@ -80,7 +81,7 @@ def submit(
         _copy_upload(upload, source)
         with VideoReader(source, name) as reader:  # refuses other files before the job starts
             settings.time_range.select_info(reader.info, name)
-            space.add_duration(folder, reader.info.duration or 0.0)
+            space.add_duration(folder, reader.info.duration or measure_duration(source, DEFAULT_LIMITS.max_side))
         VideoRequest.from_video(source, name, settings, detector, model).write(folder)
         return jobs.start_job(["video", "run-job", str(folder)], folder)
     except BaseException:
