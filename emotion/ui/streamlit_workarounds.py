@@ -10,7 +10,7 @@ import mmap
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -31,7 +31,6 @@ _FULL_COLLECT_SECONDS: Final = 600.0  # frozen objects that became garbage are f
 _SEND_SECONDS: Final = 0.02  # two of the intervals in which Streamlit sends messages
 _MAX_SEND_SECONDS: Final = 1.0
 _PRELOAD_DELAY_SECONDS: Final = 2.0  # leaves the processor to the first page
-
 SIDEBAR_SETTINGS_KEY: Final = "sidebar_settings"
 ICON_ONLY: Final = "_icon_only"
 
@@ -227,6 +226,16 @@ def release_upload(file_id: str) -> None:
     context = get_script_run_ctx()
     if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
         context.uploaded_file_mgr.remove_file(context.session_id, file_id)
+
+
+def keep_values(defaults: Mapping[str, object]) -> None:
+    """Keep the values of widgets with these keys and defaults over runs that do not draw them; call it before them.
+
+    Upstream: see `hide_sidebar_settings`.
+    """
+    kept: dict[str, object] = st.session_state.setdefault("kept_values", {})
+    for key, default in defaults.items():
+        kept[key] = st.session_state.setdefault(key, kept.get(key, default))
 
 
 def hide_sidebar_settings() -> None:

@@ -266,6 +266,20 @@ def test_settings_reach_the_session(live: Any) -> None:
     assert lives(live).session.options.stream.recognition.max_side == 640
 
 
+def test_settings_are_kept_on_another_page(live: Any) -> None:
+    live.app.slider(key="live_smoothing").set_value(1.5).run()
+    live.app.toggle(key="live_mirror").set_value(False).run()
+    live.app.segmented_control(key="live_size").set_value("Large").run()
+    for name in ("photo", "webcam"):
+        live.app.switch_page(f"pages/{name}.py").run()
+        assert not live.app.exception
+    assert live.app.slider(key="live_smoothing").value == 1.5
+    assert live.app.toggle(key="live_mirror").value is False
+    assert live.app.segmented_control(key="live_size").value == "Large"
+    options = lives(live).session.options
+    assert (options.stream.half_life, options.mirror) == (1.5, False)
+
+
 SERVERS = [
     {"urls": "stun:stun.example.org:3478"},
     {"urls": ["turn:turn.example.org?transport=tcp", "turns:turn.example.org"], "username": "a", "credential": "b"},

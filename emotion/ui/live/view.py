@@ -1,5 +1,6 @@
 """The stream of the Live page with its settings, cards, buttons and messages."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -24,6 +25,17 @@ _SALIENCY_INTERVAL: Final = 0.4
 _SLOW_INTERVAL: Final = 1.0  # of what changes little, and of all while a stream is requested, which needs the server
 _FEATURES_KEY: Final = "live_features"
 _STATS_KEY: Final = "live_stats"
+_SIZE_KEY: Final = "live_size"
+_SMOOTHING_KEY: Final = "live_smoothing"
+_MIRROR_KEY: Final = "live_mirror"
+_KEPT_VALUES: Final[Mapping[str, object]] = {
+    _SIZE_KEY: "Normal",
+    _SMOOTHING_KEY: 0.5,
+    _MIRROR_KEY: True,
+    _FEATURES_KEY: False,
+    overlay.BARS_KEY: True,
+    overlay.TIMELINE_KEY: True,
+}
 
 state = st.session_state
 
@@ -36,11 +48,12 @@ def show_stream(source: str, *, is_game: bool) -> None:
         is_game: Whether the mirror game takes the place of the results.
     """
     settings = session.get_settings()
+    streamlit_workarounds.keep_values(_KEPT_VALUES)
     if not is_game:
         game.leave()
     with st.container():  # for the messages while models are loaded
         live = get_controller(source, _get_options(is_game=is_game))
-    size = CAMERA_SIZES[state.get("live_size") or "Normal"] if source == "Camera" else CAMERA_SIZES["Normal"]
+    size = CAMERA_SIZES[state[_SIZE_KEY]] if source == "Camera" else CAMERA_SIZES["Normal"]
     stage, side, tools = layout.make_layout()
     # The fragments are always drawn, each alone in a container that always exists: Streamlit identifies them by their
     # positions, and a run that ends removes the fragments that it did not draw, even those that a newer, overlapping
@@ -119,11 +132,11 @@ def _get_options(*, is_game: bool) -> LiveOptions:
     has_features = is_shown or (is_game and session.find_features_error() is None)
     stream = StreamSettings(
         recognition=replace(settings.analyzer_settings, max_side=max_side, features=has_features),
-        half_life=state.get("live_smoothing", 0.5),
+        half_life=state[_SMOOTHING_KEY],
     )
     return LiveOptions(
         stream,
-        state.get("live_mirror", True),
+        state[_MIRROR_KEY],
         settings.anonymize,
         state.get("live_pause", False) and not is_game,
         draw_points=is_shown,
@@ -137,22 +150,20 @@ def _show_settings() -> None:
             _("Resolution"),
             list(CAMERA_SIZES),
             format_func=_,
-            default="Normal",
             required=True,
-            key="live_size",
+            key=_SIZE_KEY,
             help=_("Larger images show smaller faces, and take more time. A new size restarts the camera."),
         )
         st.slider(
             _("Smoothing"),
             0.0,
             2.0,
-            0.5,
-            0.1,
+            step=0.1,
             format=_("%.1f s"),
-            key="live_smoothing",
+            key=_SMOOTHING_KEY,
             help=_("Half-life of the moving average in seconds; 0 for none."),
         )
-        st.toggle(_("Mirrored"), True, key="live_mirror", help=_("Like a mirror: your left is on the left."))
+        st.toggle(_("Mirrored"), key=_MIRROR_KEY, help=_("Like a mirror: your left is on the left."))
 
 
 def _show_cards(controller: LiveController) -> None:

@@ -90,7 +90,10 @@ def _show_person(analysis: VideoAnalysis, person: Person, others: Sequence[Perso
             st.image(jpeg, width=64, alt=person.name)
         with st.container(gap="xsmall", width="stretch"):
             name_key = f"video_name_{key}"
-            state[name_key] = person.name if person.has_custom_name else ""  # a merge can change it
+            name = person.name if person.has_custom_name else ""
+            # A merge can change it; set in each run, it could replace what is being typed.
+            if name_key not in state or state.get(f"{name_key}_stored") != name:
+                state[name_key] = state[f"{name_key}_stored"] = name
             st.text_input(
                 _("Name of {name}").format(name=person.name),
                 key=name_key,

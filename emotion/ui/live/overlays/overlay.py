@@ -26,8 +26,8 @@ _OVERLAY: Final = components.load_component("overlay")
 
 def show_switches() -> None:
     """Show the switches of what lies over the image."""
-    st.toggle(_("Score bars"), True, key=BARS_KEY, help=_("Scores of the two largest faces, over the image."))
-    st.toggle(_("Timeline"), True, key=TIMELINE_KEY, help=_("The last 30 seconds of each face, over the image."))
+    st.toggle(_("Score bars"), key=BARS_KEY, help=_("Scores of the two largest faces, over the image."))
+    st.toggle(_("Timeline"), key=TIMELINE_KEY, help=_("The last 30 seconds of each face, over the image."))
 
 
 def show_overlay(controller: LiveController, live_state: LiveState | None) -> None:
