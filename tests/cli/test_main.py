@@ -456,16 +456,15 @@ def test_runs_are_listed(run: Run, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_train_is_a_job_that_can_be_stopped(run: Run, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The training is replaced by a function that records its arguments."""
-    pytest.importorskip("tensorflow")
-    from emotion.training import loop
     from emotion.training.classifier import train
     from emotion.training.classifier.config import TrainingPlan
+    from emotion.training.runs.step_monitor import TrainingStopped
 
     given: dict[str, object] = {}
 
     def learn(recipe: object, plan: TrainingPlan, folder: Path, report: JobReporter, *, export_only: bool) -> None:
         given.update(plan=plan, folder=folder, state=job.Job(folder).read_state().status)
-        raise loop.TrainingStopped("Stopped after epoch 3.")
+        raise TrainingStopped("Stopped after epoch 3.")
 
     monkeypatch.setattr(train, "train_recipe", learn)
     status, out, err = run(

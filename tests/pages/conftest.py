@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from functools import partial, wraps
+from functools import cache, partial, wraps
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +17,8 @@ import streamlit as st
 import streamlit_webrtc
 from aiortc.contrib.media import MediaRelay
 from numpy.typing import NDArray
+from streamlit.components.v2 import manifest_scanner
+from streamlit.runtime.scriptrunner import script_runner
 from streamlit.testing.v1 import AppTest
 from streamlit_webrtc.component import WebRtcStreamerState
 
@@ -48,6 +50,19 @@ from tests.recognition.features.making import make_bundle as make_features
 from tests.training.features.making import mean_points
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_app_test() -> Iterator[None]:
+    """Leave out what each `AppTest` repeats and no page depends on.
+
+    A server looks once for components in the installed packages, each `AppTest` again, for 0.25 s. Once
+    other tests have loaded Keras, Streamlit also clears the session of Keras after each run of a page.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        patch.setattr(script_runner, "_clean_problem_modules", lambda: None)
+        yield
 
 
 @pytest.fixture

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import pytest
-import tensorflow as tf
-
-from emotion.training.keras_support.bfloat16 import computed_in_bfloat16
 
 pytestmark = pytest.mark.slow
 OPTION = "auto_mixed_precision_onednn_bfloat16"
 
 
 def is_on() -> bool:
+    import tensorflow as tf
+
     return bool(tf.config.optimizer.get_experimental_options().get(OPTION, False))
 
 
 def test_the_option_is_on_within_the_block_only() -> None:
+    from emotion.training.keras_support.bfloat16 import computed_in_bfloat16
+
     assert not is_on()
     with computed_in_bfloat16():
         assert is_on()
