@@ -17,7 +17,7 @@ SMILE: Final = "smile"
 CURVE_COLUMNS: Final = ("track_id", "name", "movement", "start", "strength")
 SMILE_COLUMNS: Final = ("track_id", "name", "start", "end", "strength")
 # The share of a full smile from which on a face counts as smiling. It separates the faces of PublicTest with the FER+
-# majority "happy" best from the others: 78% of them and 5% of the others reach it.
+# majority "happy" best from the others, see docs/features.md.
 MIN_SMILE: Final = 0.4
 
 
