@@ -52,12 +52,16 @@ class Visitor:
 
     def _walk(self) -> None:
         name = self._random.choice(self.pages)
-        self.page.get_by_role("link", name=name, exact=True).click()
+        self._open(name)
         title = "Emotion Studio" if name == "Home" else name
         self.page.get_by_role("heading", name=title, level=1).wait_for()
 
+    def _open(self, name: str) -> None:
+        """Click a page in the menu; Home has links of the same names."""
+        self.page.get_by_test_id("stSidebarNav").get_by_role("link", name=name, exact=True).click()
+
     def _upload(self) -> None:
-        self.page.get_by_role("link", name="Photos", exact=True).click()
+        self._open("Photos")
         self.page.get_by_role("heading", name="Photos", level=1).wait_for()
         payload: Any = {"name": "photo.png", "mimeType": "image/png", "buffer": next(self._photos)}
         self.page.locator("input[type=file]").set_input_files(payload)
