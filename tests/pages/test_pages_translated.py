@@ -36,9 +36,9 @@ NAMES = re.compile(
 )
 
 
-@pytest.fixture
-def made_up_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A catalog in which each text stands in double brackets, in place of the Vietnamese one."""
+@pytest.fixture(scope="session")
+def made_up_catalogs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a catalog in which each text stands in double brackets, in place of the Vietnamese one."""
     path = Path("vi", "LC_MESSAGES", "emotion.po")
     with (messages.CATALOGS / path).open("rb") as file:
         source = read_po(file, "vi")
@@ -48,10 +48,17 @@ def made_up_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             forms = message.id if isinstance(message.id, tuple) else (message.id,)
             string = f"⟦{forms[-1]}⟧"
             catalog.add(message.id, (string,) if len(forms) > 1 else string, context=message.context)
-    (tmp_path / "locale" / path).parent.mkdir(parents=True)
-    with (tmp_path / "locale" / path).open("wb") as file:
+    folder = tmp_path_factory.mktemp("locale")
+    (folder / path).parent.mkdir(parents=True)
+    with (folder / path).open("wb") as file:
         write_po(file, catalog)
-    monkeypatch.setattr(messages, "CATALOGS", tmp_path / "locale")
+    return folder
+
+
+@pytest.fixture
+def made_up_language(made_up_catalogs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The app in the made-up language; all tests share its catalog, so that it is parsed once."""
+    monkeypatch.setattr(messages, "CATALOGS", made_up_catalogs)
     monkeypatch.setattr(messages, "get_language", lambda: "vi")  # also in the test's own thread, which has no session
 
 

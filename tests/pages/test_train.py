@@ -83,21 +83,21 @@ def test_training_form_describes_network_and_cost(runs: Path, open_page: Open) -
     assert page.app.metric[0].value == f"{list_architectures()[0].num_parameters:,}"
 
 
-@pytest.mark.parametrize("name", [card.name for card in list_architectures()])
-def test_each_network_can_be_started_with_its_defaults(
-    started: list[Any], open_page: Open, tmp_path: Path, name: str
-) -> None:
+def test_each_network_can_be_started_with_its_defaults(started: list[Any], open_page: Open, tmp_path: Path) -> None:
     page = open_page("train")
-    page.app.button_group(key="train_network").set_value(name).run()
-    assert not page.app.error
-    page.app.button(key="train_start").click().run()
-    assert not page.app.exception
-    assert not page.app.error
-    ((plan, called),) = started
-    plain = TrainingPlan.from_defaults(name)
-    faces = 10 * len(LABEL_SETS[plain.label_set].labels)  # of the training split, of which a batch has no more
-    assert plan == replace(plain, data=str(tmp_path / "data" / "small.npz"), batch_size=min(plain.batch_size, faces))
-    assert called == name
+    for name in [card.name for card in list_architectures()]:
+        started.clear()
+        page.app.button_group(key="train_network").set_value(name).run()
+        assert not page.app.error, name
+        page.app.button(key="train_start").click().run()
+        assert not page.app.exception, name
+        assert not page.app.error, name
+        ((plan, called),) = started
+        plain = TrainingPlan.from_defaults(name)
+        faces = 10 * len(LABEL_SETS[plain.label_set].labels)  # of the training split, of which a batch has no more
+        batch_size = min(plain.batch_size, faces)
+        assert plan == replace(plain, data=str(tmp_path / "data" / "small.npz"), batch_size=batch_size), name
+        assert called == name
 
 
 def test_form_values_reach_the_training_plan(started: list[Any], open_page: Open) -> None:
@@ -242,28 +242,35 @@ def test_repeating_a_fine_tuning_fills_its_form(tunable: Path, runs: Path, start
     assert [plan for plan, _ in started] == [plan]
 
 
-@pytest.mark.parametrize(
-    ("labels", "chosen", "sentence"),
-    [
-        (OWN, "fer2013", "The data set mine has no training face for disgust, fear; add some or choose other labels."),
-        (OWN, "ferplus", "The data set mine has no FER+ votes"),
-        ({"yawn": 10, "grin": 10}, "four", "No face of mine has one of the labels angry, fear, happy, sad"),
-        ({"yawn": 1, "grin": 1}, "own", "The data set mine has no validation rows"),
-        ({"yawn": 20}, "own", "mine has only the label yawn"),
-        ({"yawn": 20, "unsure": 20}, "own", "The label 'unsure' of mine is reserved"),
-    ],
-)
-def test_unlearnable_settings_disable_the_start(
-    started: list[Any], open_page: Open, tmp_path: Path, labels: dict[str, int], chosen: str, sentence: str
-) -> None:
-    mine = own_faces(tmp_path / "data" / "sets" / "mine", labels)
+UNLEARNABLE = {
+    "mine": OWN,
+    "others": {"yawn": 10, "grin": 10},
+    "few": {"yawn": 1, "grin": 1},
+    "yawns": {"yawn": 20},
+    "doubts": {"yawn": 20, "unsure": 20},
+}
+SENTENCES = [
+    ("mine", "fer2013", "The data set mine has no training face for disgust, fear; add some or choose other labels."),
+    ("mine", "ferplus", "The data set mine has no FER+ votes"),
+    ("others", "four", "No face of others has one of the labels angry, fear, happy, sad"),
+    ("few", "own", "The data set few has no validation rows"),
+    ("yawns", "own", "yawns has only the label yawn"),
+    ("doubts", "own", "The label 'unsure' of doubts is reserved"),
+]
+
+
+def test_unlearnable_settings_disable_the_start(started: list[Any], open_page: Open, tmp_path: Path) -> None:
+    sets = tmp_path / "data" / "sets"
+    for name, labels in UNLEARNABLE.items():
+        own_faces(sets / name, labels)
     page = open_page("train")
-    page.app.selectbox(key="train_data").set_value(str(mine)).run()
-    page.app.selectbox(key="train_label_set_mlp").set_value(chosen).run()
-    assert not page.app.exception
-    assert sentence in page.words
-    assert len(page.app.error) == 1
-    assert page.app.button(key="train_start").disabled
+    for name, chosen, sentence in SENTENCES:
+        page.app.selectbox(key="train_data").set_value(str(sets / name)).run()
+        page.app.selectbox(key="train_label_set_mlp").set_value(chosen).run()
+        assert not page.app.exception, sentence
+        assert sentence in page.words
+        assert len(page.app.error) == 1, sentence
+        assert page.app.button(key="train_start").disabled, sentence
 
 
 # ------------------------------------------------------------------ runs to repeat

@@ -368,16 +368,15 @@ def test_frames_get_boxes_cards_and_an_overlay(live: Any, rtc: Rtc) -> None:
     assert not live.app.error
 
 
-def test_overlays_can_be_switched_off(playing: Any) -> None:
+def test_overlays_and_statistics_can_be_switched(playing: Any) -> None:
     assert playing.shown("live_overlay")["faces"]
+    assert "fps" not in playing.words
+    assert "live_saliency" not in {toggle.key for toggle in playing.app.toggle}, "it needs class activation maps"
     playing.app.toggle(key="live_bars").set_value(False).run()
     assert playing.shown("live_overlay")["faces"] == []
     assert playing.shown("live_overlay")["lanes"]
     playing.app.toggle(key="live_timeline").set_value(False).run()
     assert playing.shown("live_overlay")["lanes"] == []
-
-
-def test_statistics_are_shown_on_request(playing: Any) -> None:
     assert "fps" not in playing.words
     playing.app.toggle(key="live_stats").set_value(True).run()
     assert "320 × 240 pixels · " in playing.words
@@ -461,6 +460,8 @@ def test_snapshot_saves_image_and_data(playing: Any, rtc: Rtc, saved: dict[str, 
     assert snapshot.shape == (240, 320, 3)
     assert [face["box"] for face in record["faces"]] == [[320 - 88, 60, 320 - 40, 108]], "as in a mirror"
     assert record["settings"]["anonymize"] is False
+    order = [getattr(part, "label", "") for part in playing.app.main]
+    assert order.index("Camera not working?") > max(order.index(name) for name in ("Snapshot", "Data (JSON)"))
     rtc.play(playing, paint((200, 60)))
     assert np.array_equal(read_image(saved["snapshot.png"]), snapshot), "until the next one is taken"
 
@@ -468,8 +469,7 @@ def test_snapshot_saves_image_and_data(playing: Any, rtc: Rtc, saved: dict[str, 
 def test_recording_saves_table_and_data(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
     click(playing, "live_record")
     images = [paint((40 + i, 60), *[(200, 90)] * (i > 10)) for i in range(30)]
-    for image in images:
-        rtc.play(playing, image)
+    rtc.play(playing, *images)
     assert "Stop recording (3 s)" in [button.label for button in playing.app.button]
     assert playing.app.checkbox(key="live_write_video").disabled
     click(playing, "live_record")
@@ -667,10 +667,6 @@ def test_cards_show_saliency(
     page.app.session_state["live_controller"].session.close()
 
 
-def test_saliency_needs_class_activation_maps(playing: Any) -> None:
-    assert "live_saliency" not in {toggle.key for toggle in playing.app.toggle}
-
-
 def test_blur_anonymizes_the_first_frame(live: Any, rtc: Rtc) -> None:
     rtc.state = PLAYING
     live.app.toggle(key="side_anonymize").set_value(True).run()
@@ -764,32 +760,26 @@ def test_stream_can_be_restarted(playing: Any, rtc: Rtc) -> None:
     assert live.session.state().counters.num_frames == 2
 
 
-@pytest.mark.parametrize(
-    ("state", "seconds", "words"),
-    [
-        (CONNECTING, 2, None),
-        (CONNECTING, 60, "No connection after 6"),
-        (PLAYING, 6, None),
-        (PLAYING, 60, "Connected, but no video for 6"),
-    ],
-)
-def test_diagnostics_warn_after_a_delay(
-    live: Any, rtc: Rtc, state: WebRtcStreamerState, seconds: int, words: str | None
-) -> None:
-    rtc.state = state
-    live.app.run()
-    lives(live).requested_timestamp -= seconds
-    live.app.run()
-    assert len(live.app.warning) == bool(words)
-    assert words is None or words in live.app.warning[0].value
-    assert live.app.expander[0].proto.expanded == bool(words)
-    assert hides_camera_checks(live) == (state is PLAYING and words is None)
+WARNINGS = [
+    (CONNECTING, 2, None),
+    (CONNECTING, 60, "No connection after 6"),
+    (PLAYING, 6, None),
+    (PLAYING, 60, "Connected, but no video for 6"),
+]
 
 
-def test_diagnostics_are_below_the_buttons(playing: Any) -> None:
-    click(playing, "live_snapshot")
-    order = [getattr(part, "label", "") for part in playing.app.main]
-    assert order.index("Camera not working?") > max(order.index(name) for name in ("Snapshot", "Data (JSON)"))
+def test_diagnostics_warn_after_a_delay(live: Any, rtc: Rtc) -> None:
+    rtc.state = CONNECTING
+    live.app.run()
+    assert lives(live).requested_timestamp is not None
+    for case in WARNINGS:
+        rtc.state, seconds, words = case
+        lives(live).requested_timestamp = time.monotonic() - seconds
+        live.app.run()
+        assert len(live.app.warning) == bool(words), case
+        assert words is None or words in live.app.warning[0].value, case
+        assert live.app.expander[0].proto.expanded == bool(words), case
+        assert hides_camera_checks(live) == (rtc.state is PLAYING and words is None), case
 
 
 def test_diagnostics_use_the_report_of_the_browser(live: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -821,9 +811,9 @@ def test_live_session_survives_a_change_of_page(playing: Any, rtc: Rtc, saved: d
 
 
 @pytest.mark.slow
-def test_fifty_restarts_leave_no_threads(live: Any, rtc: Rtc) -> None:
+def test_ten_restarts_leave_no_threads(live: Any, rtc: Rtc) -> None:
     before = threading.active_count()
-    for _ in range(50):
+    for _ in range(10):
         for state in (CONNECTING, PLAYING, DISCONNECTED):
             rtc.state = state
             live.app.run()
