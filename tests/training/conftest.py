@@ -8,6 +8,8 @@ import pytest
 from emotion.cli.main import main
 from emotion.datasets.dataset import Dataset
 from emotion.datasets.readers.loaders import load_dataset
+from emotion.jobs.job import Job
+from emotion.storage import folder_lock
 from tests.training.making import dataset, random_images, tiny, write_fer2013, write_ferplus, write_image
 
 
@@ -21,16 +23,34 @@ def trainer(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of this session that all its processes share; `folder_lock` excludes the others."""
+    base = tmp_path_factory.getbasetemp()
+    is_one_of_several = hasattr(request.config, "workerinput")  # set by xdist, which gives each a folder in its own
+    folder = (base.parent if is_one_of_several else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def files(shared: Path) -> Path:
     """Return a folder with fer2013.csv, fer2013new.csv and not_faces/; some test faces are in Training, too."""
-    folder = tmp_path_factory.mktemp("files")
+    folder = shared / "files"
+    with folder_lock(shared):
+        if not folder.exists():
+            write_files(shared / "incomplete")
+            (shared / "incomplete").rename(folder)
+    return folder
+
+
+def write_files(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
     data = dataset(256, 70, 70)
     data.images[data.rows_in("test")[:5]] = data.images[data.rows_in("train")[:5]]
     write_fer2013(folder / "fer2013.csv", data)
     write_ferplus(folder / "fer2013new.csv", data)
     for number, noise in enumerate(random_images(40, seed=9)):
         write_image(folder / "not_faces" / f"{number}.png", noise)
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -39,9 +59,9 @@ def small(files: Path) -> Dataset:
 
 
 @pytest.fixture(scope="session")
-def finished(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(files: Path, shared: Path) -> Path:
     """Return a run of one epoch of the native network, made by the command. Read-only."""
-    folder = tmp_path_factory.mktemp("runs") / "finished"
+    folder = shared / "runs" / "finished"
     arguments = [
         "classifier",
         "train",
@@ -57,5 +77,7 @@ def finished(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder,
         "--tensorboard",
     ]
-    assert main([str(a) for a in arguments]) == 0
+    with folder_lock(shared):
+        if Job(folder).read_state().status != "done":
+            assert main([str(a) for a in arguments]) == 0
     return folder

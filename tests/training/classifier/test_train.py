@@ -298,6 +298,26 @@ def test_logits_do_not_depend_on_the_batches(finished: Path, small: Dataset) -> 
 # --- going on, and what is refused -------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def tiny_run(small: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a finished run of the tiny network with the settings of `plan_of`. Read-only."""
+    from emotion.training.classifier import trainer
+
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer.multi_head, "CLASSIFIER_NETWORKS", {"seresnet": tiny})
+        assert fake_training(small, folder, plan_of()).card_fields["metrics"]
+    return folder
+
+
+def with_two_rows_exchanged(data: Dataset) -> Dataset:
+    """Return the same rows; one for training and one for validation have changed places."""
+    split = data.split.copy()
+    one, other = data.rows_in("train")[0], data.rows_in("validation")[0]
+    split[[one, other]] = split[[other, one]]
+    return replace(data, split=split)
+
+
 def test_a_second_call_trains_nothing_more_and_keeps_the_weights(
     finished: Path, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -334,7 +354,8 @@ def test_a_second_call_trains_nothing_more_and_keeps_the_weights(
 
 
 @pytest.mark.parametrize(
-    "change", [{"learning_rate": 0.05}, {"seed": 2}, {"epochs": 2}, {"rows": 1}, {"votes": None}, {"crops": None}]
+    "change",
+    [{"learning_rate": 0.05}, {"seed": 2}, {"epochs": 2}, {"rows": 1}, {"votes": None}, {"split": 1}, {"crops": None}],
 )
 def test_other_settings_in_the_same_folder_are_refused(
     finished: Path, files: Path, small: Dataset, tmp_path: Path, change: dict[str, Any]
@@ -345,8 +366,11 @@ def test_other_settings_in_the_same_folder_are_refused(
         data = data.take(np.arange(1, len(data)))
     elif "votes" in change:
         data = replace(data, votes=None, has_votes=None)
-    changes = {k: v for k, v in change.items() if k not in ("rows", "votes", "crops")}
-    with pytest.raises(EmotionError, match=r"other settings; choose another folder \(it differs in [a-z_, ]+\)\.$"):
+    elif "split" in change:
+        data = with_two_rows_exchanged(data)
+    changes = {k: v for k, v in change.items() if k not in ("rows", "votes", "split", "crops")}
+    names = r"[a-z_, ]*\bsplit\b[a-z_, ]*" if "split" in change else "[a-z_, ]+"
+    with pytest.raises(EmotionError, match=rf"other settings; choose another folder \(it differs in {names}\)\.$"):
         fake_training(data, folder, plan_of(**{"batch_size": 128} | changes), None if "crops" in change else crops)
     assert Job(folder).read_state().status == "failed"
     assert open_model(folder).sha256 == open_model(finished).sha256
@@ -420,35 +444,28 @@ def test_a_folder_tree_with_other_labels_and_validation_rows_without_majority(
     assert read(tmp_path / "run" / "report.json")["validation"]["ferplus"] == {"n": 0}
 
 
-def test_custom_labels_make_a_model(trainer: ModuleType, tmp_path: Path) -> None:
-    for name, seed in (("happy", 1), ("bored", 2)):
-        for number, image in enumerate(random_images(25, seed)):
-            write_image(tmp_path / "faces" / name / f"{number}.png", image)
-    data = load_dataset(tmp_path / "faces")
-    bundle = fake_training(data, tmp_path / "run", plan_of())
-    assert bundle.heads["fer2013"].labels == ("happy", "bored")
-    assert set(ExpressionClassifier(bundle).predict(random_images(1))[0].scores) == {"happy", "bored"}
-    assert evaluate_classifier(tmp_path / "run", data, "test")["n"] == len(data.rows_in("test"))
-
-
-def test_the_command_prints_the_trained_labels(
-    tmp_path: Path, trainer: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The native classifier leaves none out, whatever the plan requests."""
-    monkeypatch.setattr(trainer.multi_head, "CLASSIFIER_NETWORKS", {"seresnet": tiny})
-    for name, seed in (("happy", 1), ("sad", 2)):
+def test_custom_labels_make_a_model_that_leaves_none_out(trainer: ModuleType, tmp_path: Path) -> None:
+    """The native classifier has all labels of the data, whatever the plan requests."""
+    for name, seed in (("happy", 1), ("sad", 2), ("bored", 3)):
         for number, image in enumerate(random_images(25, seed)):
             write_image(tmp_path / "faces" / name / f"{number}.png", image)
     words = ["--data", tmp_path / "faces", "--network", "seresnet", "--epochs", 1, "--batch-size", 16]
     assert command("classifier", "train", *words, "--label-set", "fer2013", "--out", tmp_path / "run") == 0
     config = read(tmp_path / "run" / "config.json")
-    assert (config["label_set"], config["label_names"]) == ("own", ["happy", "sad"])
+    assert (config["label_set"], config["label_names"]) == ("own", ["happy", "sad", "bored"])
+    bundle, data = open_model(tmp_path / "run"), load_dataset(tmp_path / "faces")
+    assert bundle.heads["fer2013"].labels == ("happy", "sad", "bored")
+    assert set(ExpressionClassifier(bundle).predict(random_images(1))[0].scores) == {"happy", "sad", "bored"}
+    assert evaluate_classifier(tmp_path / "run", data, "test")["n"] == len(data.rows_in("test"))
 
 
 def test_a_run_that_fails_while_it_is_scored_is_no_model_and_can_be_resumed(
-    trainer: ModuleType, small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trainer: ModuleType, tiny_run: Path, small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, config = small, plan_of()
+    folder = shutil.copytree(tiny_run, tmp_path / "run")
+    for name in ("card.json", "report.json", "robustness.json"):  # of the step that fails below, and after it
+        (folder / name).unlink()
     with monkeypatch.context() as patch:
 
         def full(*_: object) -> None:
@@ -456,30 +473,19 @@ def test_a_run_that_fails_while_it_is_scored_is_no_model_and_can_be_resumed(
 
         patch.setattr(scoring, "evaluate_robustness", full)
         with pytest.raises(OSError, match="No space"):
-            fake_training(data, tmp_path / "run", config)
-    run = run_listing.load_run(tmp_path / "run")
+            fake_training(data, folder, config)
+    run = run_listing.load_run(folder)
     assert run is not None
     assert (run.epoch, run.epochs, run.has_model) == (1, 1, False)
     assert replace(run, network="seresnet", config={**run.config, "data": "x.npz"}).can_resume
-    assert fake_training(data, tmp_path / "run", config).card_fields["metrics"]
-
-
-def test_a_training_cannot_be_resumed_with_another_split(trainer: ModuleType, small: Dataset, tmp_path: Path) -> None:
-    folder, config = tmp_path / "run", plan_of()
-    fake_training(small, folder, config)
-    split = small.split.copy()
-    one, other = small.rows_in("train")[0], small.rows_in("validation")[0]
-    split[[one, other]] = split[[other, one]]
-    with pytest.raises(EmotionError, match=r"with other settings; choose another folder \(it differs in .*split"):
-        fake_training(replace(small, split=split), folder, config)
+    assert fake_training(data, folder, config).card_fields["metrics"]
 
 
 def test_an_earlier_card_does_not_hide_an_interrupted_run(
-    trainer: ModuleType, small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trainer: ModuleType, tiny_run: Path, small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A finished run that was resumed and killed while it was scored."""
-    folder, config = tmp_path / "run", plan_of()
-    assert fake_training(small, folder, config).card_fields["metrics"]
+    folder, config = shutil.copytree(tiny_run, tmp_path / "run"), plan_of()
     with monkeypatch.context() as patch:
 
         def killed(*_: object) -> None:

@@ -79,6 +79,7 @@ def test_more_columns_than_this_program_writes_are_kept(tmp_path: Path) -> None:
 
 def test_only_a_heading_is_no_rows(tmp_path: Path) -> None:
     assert history(tmp_path, "epoch,seconds,loss\n") == []
+    assert history(tmp_path, "garbage\n") == []
     assert history(tmp_path, "") == []
     assert history(tmp_path, "\n\n\n") == []
 

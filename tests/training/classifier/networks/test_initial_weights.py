@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from emotion.expressions import FER2013_LABELS
 from emotion.model_store.store import compute_sha256
 from emotion.recognition.trial_run import trust_network
 from emotion.training.classifier.config import TrainingConfig, TrainingPlan, find_weights_file
-from tests.training.making import dataset, run_context
+from tests.training.making import dataset, run_context, tiny
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -135,17 +136,16 @@ def test_a_trained_network_is_trained_at_the_last_image_size() -> None:
 
 
 @pytest.mark.slow
-def test_only_the_chosen_head_is_trained(tmp_path: Path) -> None:
-    from emotion.training.classifier.trainer import fit_classifier
-
+def test_only_the_chosen_head_is_trained(trainer: ModuleType, tmp_path: Path) -> None:
     data = dataset(64, 16)
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
     config = TrainingConfig(epochs=1, batch_size=32, progressive_sizes=(32,))
-    first = fit_classifier(data, config, run_context(tmp_path / "first"))
+    first = trainer.fit_classifier(data, config, run_context(tmp_path / "first"))
     save(first, tmp_path / "model.keras")
     config = replace(config, trained_heads=("expression",), init_from="a" * 64, learning_rate=0.1)
-    network = fit_classifier(data, config, run_context(tmp_path / "second"), init_file=tmp_path / "model.keras")
+    second = run_context(tmp_path / "second")
+    network = trainer.fit_classifier(data, config, second, init_file=tmp_path / "model.keras")
     changed = {
         layer.name
         for layer, other in zip(first.layers, network.layers, strict=True)
@@ -155,15 +155,16 @@ def test_only_the_chosen_head_is_trained(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_kept_head_is_exported_as_it_was(tmp_path: Path) -> None:
-    from emotion.training.classifier.trainer import fit_classifier
+def test_a_kept_head_is_exported_as_it_was(trainer: ModuleType, tmp_path: Path) -> None:
+    import keras
 
-    source = build({"fer2013": 7, "face": 1}, widths=(64, 128, 176))
+    keras.utils.set_random_seed(0)
+    source = tiny({"fer2013": 7, "face": 1})
     save(source, tmp_path / "model.keras")
     config = TrainingConfig(
         epochs=1, batch_size=32, progressive_sizes=(32,), init_from="a" * 64, kept_heads=("face",), learning_rate=0.1
     )
-    network = fit_classifier(
+    network = trainer.fit_classifier(
         dataset(64, 16, votes=False), config, run_context(tmp_path), None, None, tmp_path / "model.keras"
     )
     assert set(network.output) == {"fer2013", "face"}
