@@ -134,38 +134,41 @@ def test_what_learns_is_imported_inside_functions() -> None:
 
 slow = partial(pytest.param, marks=pytest.mark.slow)
 FRESH = """
+import importlib
 import sys
-import {module}
-print(*sorted({{name.split(".")[0] for name in sys.modules}}))
+for module in sys.argv[1:]:
+    importlib.import_module(module)
+    print(*sorted({name.split(".")[0] for name in sys.modules}))
 """
 
 
-# Each takes a process: a fast run tries the package, the command line and the part that all pages share.
+# Each set takes a process: a fast run tries the package, the command line and the part that all pages share.
 @pytest.mark.parametrize(
-    ("module", "never"),
+    ("modules", "never"),
     [
         ("emotion", {"streamlit", "altair", "pandas", "scipy", "sklearn", "av"}),
         ("emotion.cli.main", {"streamlit", "pandas", "sklearn", "cv2.gapi"}),
         slow("emotion.ui.sidebar", {"altair", "pandas", "sklearn", "streamlit_webrtc", "av"}),
         slow("emotion.results.photos", {"streamlit", "altair", "pandas", "sklearn"}),
         slow("emotion.live.session", {"streamlit", "streamlit_webrtc", "altair", "sklearn"}),
-        slow("emotion.training.classifier.train", {"streamlit"}),
-        slow("emotion.training.classifier.evaluation.scoring", {"streamlit"}),
-        slow("emotion.training.classifier.config", {"streamlit"}),
-        slow("emotion.training.detector.config", {"streamlit"}),
-        slow("emotion.generation.config", {"streamlit"}),
         slow("emotion.training.manager", {"streamlit", "sklearn"}),
         slow("emotion.generation.images", {"streamlit", "onnx", "sklearn"}),
-        slow("emotion.generation.train", {"streamlit"}),
-        slow("emotion.generation.evaluation", {"streamlit"}),
+        # The small ones come first, so that a failure names the module that loads too much.
+        slow(
+            "emotion.training.classifier.config emotion.training.detector.config emotion.generation.config "
+            "emotion.training.classifier.evaluation.scoring emotion.generation.evaluation emotion.generation.train "
+            "emotion.training.classifier.train",
+            {"streamlit"},
+            id="trainings",
+        ),
     ],
 )
-def test_a_fresh_process_loads_only_what_it_needs(module: str, never: set[str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", FRESH.format(module=module)], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert "emotion" in done.stdout.split()
-    assert (never | HEAVY) & set(done.stdout.split()) == set()
+def test_a_fresh_process_loads_only_what_it_needs(modules: str, never: set[str]) -> None:
+    names = modules.split()
+    done = subprocess.run([sys.executable, "-c", FRESH, *names], cwd=ROOT, capture_output=True, text=True, check=True)
+    for name, loaded in zip(names, map(str.split, done.stdout.splitlines()), strict=True):
+        assert "emotion" in loaded, name
+        assert (never | HEAVY) & set(loaded) == set(), name
 
 
 # ------------------------------------------------------------------ what nobody may do

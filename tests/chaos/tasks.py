@@ -26,8 +26,6 @@ from emotion.video.analysis import VideoAnalysis
 from emotion.video.outputs import exports
 from tests.training.making import dataset, write_fer2013, write_ferplus
 
-NUM_PHOTOS = 100
-
 
 @dataclass(frozen=True)
 class Task:
@@ -48,14 +46,14 @@ class Task:
     result: Callable[[Job], str]
 
 
-def make_tasks(source: Path) -> dict[str, Task]:
+def make_tasks(source: Path, num_photos: int = 100, video_seconds: float = 8.0) -> dict[str, Task]:
     """Return all tasks by name; their inputs are written into `source`."""
     source.mkdir(parents=True, exist_ok=True)
     data = dataset(256, 70, 70)
     write_fer2013(source / "fer2013.csv", data)
     write_ferplus(source / "fer2013new.csv", data)
-    write_video(source / "video.mp4", (320, 240), 1, 8.0)
-    _write_photos(source / "photos")
+    write_video(source / "video.mp4", (320, 240), 1, video_seconds)
+    _write_photos(source / "photos", num_photos)
     training = ["classifier", "train", "--network", "mlp", "--data", str(source / "fer2013.csv"), "--epochs", "30"]
     gan = [
         "generator",
@@ -76,10 +74,10 @@ def make_tasks(source: Path) -> dict[str, Task]:
     }
 
 
-def _write_photos(folder: Path) -> None:
+def _write_photos(folder: Path, count: int) -> None:
     """Write slightly rotated photos of one face under two labels."""
     image = cv2.resize(read_image(SAMPLE_IMAGE), (256, 256), interpolation=cv2.INTER_AREA)
-    for index in range(NUM_PHOTOS):
+    for index in range(count):
         label_folder = folder / ("happy" if index % 2 else "proud")
         label_folder.mkdir(parents=True, exist_ok=True)
         rotation = cv2.getRotationMatrix2D((112, 58), 0.3 * index - 15, 1)

@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="sign
 
 @pytest.fixture(scope="module")
 def tasks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Task]:
-    return make_tasks(tmp_path_factory.mktemp("chaos"))
+    return make_tasks(tmp_path_factory.mktemp("chaos"), num_photos=40, video_seconds=4.0)
 
 
 @pytest.mark.parametrize("name", ["video", "dataset build", "archive"])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz import monitor
-from tests.fuzz.corpus import bombs, make_damaged_file, originals
+from tests.fuzz.corpus import count_bombs, make_damaged_file, originals
 from tests.fuzz.large_videos import FILMS, MAX_MEGABYTES, measure_analysis
 from tests.fuzz.monitor import FuzzJob, FuzzResult, run_monitored
 
@@ -19,7 +19,7 @@ pytestmark = [
 def test_damaged_files_are_repeatable_and_different() -> None:
     files = [make_damaged_file("images", 1, index) for index in range(200)]
     assert files == [make_damaged_file("images", 1, index) for index in range(200)]
-    first = len(bombs("images"))
+    first = count_bombs("images")
     assert files[first:] != [make_damaged_file("images", 2, index) for index in range(first, 200)]
     assert len({*files}) > 190
     assert len({*files} & {*originals("images")}) < 5
@@ -35,7 +35,7 @@ def test_a_sample_has_no_violation(kind: str, count: int) -> None:
 
 def test_a_decoder_without_limits_has_violations(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(monitor, "TIMEOUT_FACTOR", 60)  # a bomb takes long on a busy machine, and is to be measured
-    start = len(bombs("images")) - 1  # one bomb, since Pillow spends minutes on all of them
+    start = count_bombs("images") - 1  # one bomb, since Pillow spends minutes on all of them
     result = run_monitored(FuzzJob("images", 7, start, start + 15, "bare"))
     assert [line for line in result.violations if "large" in line]
     assert [line for line in result.violations if "Traceback" in line]

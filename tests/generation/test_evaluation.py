@@ -22,7 +22,7 @@ from emotion.generation.sampler import Sampler
 from emotion.model_store.store import ModelBundle, open_model
 from emotion.storage import read_json
 from tests.generation.making import write_classifier, write_generator
-from tests.training.making import dataset, write_fer2013, write_ferplus
+from tests.training.making import dataset, tiny, write_fer2013, write_ferplus
 
 Change = Callable[[dict[str, Any]], object]
 EXPECTED_KEYS = {
@@ -290,6 +290,9 @@ def test_the_command_evaluates_and_saves(
 def test_small_classifiers_are_trained_on_both_kinds_of_faces(
     generator_folder: Path, data: Dataset, classifier_bundle: ModelBundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from emotion.training.classifier.networks import multi_head
+
+    monkeypatch.setattr(multi_head, "CLASSIFIER_NETWORKS", {"seresnet": tiny})
     monkeypatch.setattr(evaluation, "TRAIN_EPOCHS", 2)
     result = evaluate_generator(
         open_model(generator_folder),

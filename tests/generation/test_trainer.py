@@ -147,16 +147,14 @@ def test_a_killed_training_resumes_exactly(
 
 RESIDUAL_CHILD = """
 import sys
-from contextlib import suppress
 from pathlib import Path
 from emotion.generation import trainer
 from emotion.model_store.store import open_model
-from emotion.training.runs.step_monitor import TrainingStopped
-from tests.training.making import dataset, run_context
+from tests.training.making import CopyingReporter, dataset, run_context
+classifier, folder, *copies = map(Path, sys.argv[1:])
 config = trainer.GanConfig(epochs=2, epoch_images=32, batch_size=16, gradient_penalty_interval=2)
-run = run_context(Path(sys.argv[1]), **({"stop_after": 1} if sys.argv[3] == "stop" else {}))
-with suppress(TrainingStopped):
-    trainer.train_gan(dataset(35, 14), config, run, open_model(sys.argv[2]))
+run = run_context(folder, **{"reporter": CopyingReporter(folder, copy) for copy in copies})
+trainer.train_gan(dataset(35, 14), config, run, open_model(classifier))
 """
 
 
@@ -166,13 +164,18 @@ def test_the_residual_networks_resume_exactly(guidance_classifier: ModelBundle, 
     Each training has a process of its own, as after a stop: TensorFlow rewrites a graph by the names of its nodes,
     which depend on the networks that a process has built before, and the last digits of the weights with them.
     """
-    for name, stop, num_epochs in (("whole", "", 2), ("broken", "stop", 1), ("broken", "", 2)):
-        folder = tmp_path / name
-        folder.mkdir(exist_ok=True)
-        command = [sys.executable, "-c", RESIDUAL_CHILD, str(folder), str(guidance_classifier.folder), stop]
+
+    def train(*folders: Path) -> None:
+        """Train in the first folder; the second one, if any, gets its state after one epoch."""
+        command = [sys.executable, "-c", RESIDUAL_CHILD, *map(str, (guidance_classifier.folder, *folders))]
         subprocess.run(command, env=os.environ | {"PYTHONPATH": str(TESTS.parent)}, check=True, timeout=600)
-        assert len(read_history(folder)) == num_epochs
-    assert_same_run(tmp_path / "whole", tmp_path / "broken")
+
+    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
+    whole.mkdir()
+    train(whole, resumed)
+    assert (len(read_history(whole)), len(read_history(resumed))) == (2, 1)
+    train(resumed)
+    assert_same_run(whole, resumed)
 
 
 def test_export_only_trains_no_further_epoch(
@@ -262,26 +265,22 @@ def test_a_sheet_has_the_same_seeds_with_all_expressions(
         assert np.abs(actual - expected).max() <= 1
 
 
-@pytest.mark.parametrize(("scores", "best"), [([3, 1, 2, 1], 1), ([4, 3, 2, 1], 3), ([1, 1, 1, 1], 0)])
 def test_the_generator_of_the_best_epoch_is_kept(
-    trainer: ModuleType,
-    guidance_classifier: ModelBundle,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    scores: list[int],
-    best: int,
+    trainer: ModuleType, guidance_classifier: ModelBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It has the smallest distance; of two equal ones, the first is kept."""
     networks: list[list[NDArray]] = []
+    distances, best = (3, 1, 2, 1), 1
 
     def validate(self: Any) -> dict[str, float]:
         networks.append([np.array(v) for v in self.network.weights])
-        return {"frechet": float(scores[len(networks) - 1]), "class_consistency": 0.0, "diversity": 0.0}
+        return {"frechet": float(distances[len(networks) - 1]), "class_consistency": 0.0, "diversity": 0.0}
 
     monkeypatch.setattr(trainer.GanTraining, "validate", validate)
     network = trainer.train_gan(make_data(), make_config(trainer), run_context(tmp_path), guidance_classifier)
     for actual, expected in zip(network.weights, networks[best], strict=True):
         np.testing.assert_array_equal(np.array(actual), expected)
-    assert read_checkpoint(tmp_path)["progress"].tolist() == [4, -scores[best], best + 1]
+    assert read_checkpoint(tmp_path)["progress"].tolist() == [4, -distances[best], best + 1]
 
 
 def test_a_diverging_training_is_an_error_and_keeps_the_best_epoch(

@@ -14,6 +14,7 @@ from scipy import stats
 
 from emotion.cli.main import main
 from emotion.datasets.dataset import Dataset
+from emotion.datasets.label_sets import TaskDataset
 from emotion.errors import DataError, EmotionError
 from emotion.generation.sampler import Sampler
 from emotion.generation.study import augmentation_study
@@ -25,6 +26,8 @@ from emotion.generation.study.summary import confidence_interval, summarize_runs
 from emotion.generation.study.wording import CONDITIONS
 from emotion.model_store.store import ModelBundle, open_model
 from emotion.recognition.classification import ExpressionClassifier
+from emotion.training.classifier.config import TrainingPlan
+from emotion.training.runs.run_context import RunContext
 from tests.training.making import RecordingReporter
 
 LABELS = ("disgust", "happy", "sad")
@@ -165,9 +168,20 @@ def test_the_conclusion_follows_the_intervals(
 
 @pytest.mark.slow
 def test_small_networks_are_trained_and_measured(
-    sampler: Sampler, classifier_bundle: ModelBundle, data: Dataset, tmp_path: Path
+    sampler: Sampler, classifier_bundle: ModelBundle, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """All conditions are trained with the first seed; the networks of the second one are the same."""
+    from emotion.training.classifier import zoo_trainer
+
+    train, networks = zoo_trainer.fit_zoo_classifier, list[Any]()
+
+    def fit(task: TaskDataset, plan: TrainingPlan, run: RunContext) -> Any:
+        networks.append(networks[-len(CONDITIONS)] if plan.seed else train(task, plan, run))
+        return networks[-1]
+
+    monkeypatch.setattr(zoo_trainer, "fit_zoo_classifier", fit)
     result = run_study(sampler, classifier_bundle, data, tmp_path)
+    assert len(networks) == 2 * len(CONDITIONS)
     names = [f"{condition}-{seed}.json" for seed in range(2) for condition in CONDITIONS]
     runs = [json.loads((tmp_path / name).read_text())["run"] for name in names]
     assert all(set(run["recall"]) == {"disgust", "happy"} for run in runs), "no held-out face is sad"

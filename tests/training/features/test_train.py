@@ -97,17 +97,16 @@ def test_evaluate_repeats_the_figures_of_the_report(run: Path, targets: Path, ca
 def test_a_resumed_training_gives_the_same_network(tmp_path: Path) -> None:
     from emotion.training.features.config import FeaturesConfig
     from emotion.training.features.trainer import fit_features
-    from emotion.training.runs.step_monitor import TrainingStopped
-    from tests.training.making import run_context
+    from tests.training.making import CopyingReporter, run_context
 
     data = [load_feature_targets(write_targets(tmp_path / "photos.npz", photo_arrays(80)))]
     config = FeaturesConfig(input_size=32, epochs=2, batch_size=16)
-    (tmp_path / "whole").mkdir()
-    (tmp_path / "parts").mkdir()
-    whole = fit_features(data, config, run_context(tmp_path / "whole"))
-    with pytest.raises(TrainingStopped):
-        fit_features(data, config, run_context(tmp_path / "parts", stop_after=1))
-    resumed = fit_features(data, config, run_context(tmp_path / "parts"))
+    folder, copy = tmp_path / "whole", tmp_path / "resumed"
+    folder.mkdir()
+    whole = fit_features(data, config, run_context(folder, reporter=CopyingReporter(folder, copy)))
+    assert len(read_history(copy)) == 1
+    resumed = fit_features(data, config, run_context(copy))
+    assert len(read_history(copy)) == 2
     for first, second in zip(whole.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_allclose(first, second, atol=1e-5)
 

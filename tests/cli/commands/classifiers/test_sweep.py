@@ -38,11 +38,11 @@ def test_a_small_sweep_is_trained_and_summarized(
     (tmp_path / "space.toml").write_text("[learning_rate]\nlow = 1e-4\nhigh = 1e-2\nlog = true\n")
     folder = tmp_path / "sweep"
     arguments = ["--data", str(data), "--network", "mlp", "--space", str(tmp_path / "space.toml"), "--epochs", "2"]
-    assert main(["sweep", "--out", str(folder), *arguments, "--trials", "2", "--json"]) == 0
+    assert main(["sweep", "--out", str(folder), *arguments, "--trials", "1", "--json"]) == 0
     summary = json.loads(capsys.readouterr().out)
-    assert summary["trials"] == 2
+    assert summary["trials"] == 1
     assert summary["baseline_accuracy"] is not None
     run = load_run(Path(summary["best"]["run"]))
     assert run is not None
     assert (run.state, run.has_model, run.best_accuracy) == ("done", True, max(summary["best"]["accuracies"]))
-    assert len((folder / "trials.csv").read_text(encoding="utf-8-sig").splitlines()) == 4
+    assert len((folder / "trials.csv").read_text(encoding="utf-8-sig").splitlines()) == 3
