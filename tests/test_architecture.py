@@ -147,7 +147,7 @@ for module in sys.argv[1:]:
     ("modules", "never"),
     [
         ("emotion", {"streamlit", "altair", "pandas", "scipy", "sklearn", "av"}),
-        ("emotion.cli.main", {"streamlit", "pandas", "sklearn", "cv2.gapi"}),
+        ("emotion.cli.main", {"streamlit", "pandas", "sklearn"}),
         slow("emotion.ui.sidebar", {"altair", "pandas", "sklearn", "streamlit_webrtc", "av"}),
         slow("emotion.results.photos", {"streamlit", "altair", "pandas", "sklearn"}),
         slow("emotion.live.session", {"streamlit", "streamlit_webrtc", "altair", "sklearn"}),
