@@ -17,7 +17,7 @@ from emotion.datasets.label_sets import LABEL_SETS
 from emotion.errors import EmotionError
 from emotion.jobs.process_record import STATE_FILE, ProcessRecord
 from emotion.storage import read_json
-from emotion.training.classifier.config import TrainingPlan
+from emotion.training.classifier.config import NATIVE_NETWORKS, TrainingPlan
 from emotion.training.classifier.networks.zoo import ArchitectureInfo, get_architecture
 from emotion.training.runs.folder import CONFIG_FILE, read_history
 
@@ -27,6 +27,10 @@ _FULL_TRAINING_FACTOR: Final = 3  # duration of training all layers relative to 
 _OVERHEAD_SECONDS: Final = 15.0  # of one core, to load TensorFlow, to trace the network, to export and to score it
 _MAX_SIZE_RATIO: Final = 4.0  # between data sets whose epochs are compared: small ones have other costs than steps
 _MAX_COMPARED_RUNS: Final = 5
+
+_BFLOAT16_DURATION: Final = 0.52  # of a training step, relative to float32: docs/experiments.md
+_CPU_FILE: Final = Path("/proc/cpuinfo")  # of Linux
+_BFLOAT16_FLAG: Final = "amx_bf16"
 
 # GFLOPS of one core of the machine on which `ArchitectureInfo.train_ms_per_image` is measured.
 _REFERENCE_GFLOPS: Final = 108.0
@@ -100,6 +104,7 @@ def estimate_cost(
         architecture.train_ms_per_image
         * size_factor
         * _relative_duration(architecture, is_frozen)
+        * (_BFLOAT16_DURATION if plan.network in NATIVE_NETWORKS and computes_bfloat16() else 1)
         * _REFERENCE_GFLOPS
         / measure_gflops()
     )
@@ -160,6 +165,15 @@ def _measure_slowdown(num_threads: int) -> float:
     if not hasattr(os, "getloadavg"):  # on Windows
         return 1.0
     return max(1.0, (os.getloadavg()[0] + num_threads) / (os.cpu_count() or 1))
+
+
+@lru_cache(maxsize=1)
+def computes_bfloat16() -> bool:
+    """Return whether this processor is known to train twice as fast in bfloat16: one with AMX, under Linux."""
+    try:
+        return _BFLOAT16_FLAG in _CPU_FILE.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
 
 
 @lru_cache(maxsize=1)

@@ -81,6 +81,8 @@ def fit_classifier(
 class MultiHeadTraining(ClassifierTraining[TrainingConfig]):
     """A network with the heads `fer2013`, `ferplus`, `expression` and `face`, as far as the data can train them."""
 
+    uses_bfloat16 = True
+
     def __init__(
         self,
         data: Dataset,

@@ -111,3 +111,25 @@ def test_a_frozen_network_trains_faster(monkeypatch: pytest.MonkeyPatch) -> None
     assert estimate_cost(frozen, 1000).seconds_per_epoch == pytest.approx(
         estimate_cost(plan, 1000).seconds_per_epoch / 3
     )
+
+
+@pytest.mark.parametrize(("network", "factor"), [("seresnet", 0.52), ("cnn-4conv", 1.0)])
+def test_native_networks_train_faster_in_bfloat16(network: str, factor: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0), raising=False)
+    plan, seconds = TrainingPlan.from_defaults(network), []
+    for is_fast in (False, True):
+        monkeypatch.setattr(cost_estimate, "computes_bfloat16", lambda is_fast=is_fast: is_fast)
+        seconds.append(cost_estimate.estimate_cost(plan, 10_000).seconds_per_epoch)
+    assert seconds[1] / seconds[0] == pytest.approx(factor)
+
+
+def test_a_system_without_a_list_of_processors_is_taken_for_a_slow_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cost_estimate.computes_bfloat16.cache_clear()
+    monkeypatch.setattr(cost_estimate, "_CPU_FILE", tmp_path / "cpuinfo")
+    assert not cost_estimate.computes_bfloat16()
+    cost_estimate.computes_bfloat16.cache_clear()
+    (tmp_path / "cpuinfo").write_text("flags : avx2 amx_bf16 amx_tile")
+    assert cost_estimate.computes_bfloat16()
+    cost_estimate.computes_bfloat16.cache_clear()
