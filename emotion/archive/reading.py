@@ -74,7 +74,8 @@ class SourceReader:
                     "{name} has more than {size:.0f} MB, the most that is read: save a smaller copy and use that."
                 ).format(name=_get_label(file), size=limit / 2**20)
             )
-        for pause in _RETRY_SECONDS if is_remote(file.location) else ():
+        # A member that fails is damaged more often than out of reach.
+        for pause in _RETRY_SECONDS if is_remote(file.location) and not file.member else ():
             try:
                 with self._open(file) as stream:
                     return stream.read(limit + 1)
