@@ -229,13 +229,12 @@ def release_upload(file_id: str) -> None:
 
 
 def keep_values(defaults: Mapping[str, object]) -> None:
-    """Keep the values of widgets with these keys and defaults over runs that do not draw them; call it before them.
-
-    Upstream: see `hide_sidebar_settings`.
-    """
+    """Keep the values of widgets, none of them None, over runs without them; see `hide_sidebar_settings`."""
     kept: dict[str, object] = st.session_state.setdefault("kept_values", {})
     for key, default in defaults.items():
-        kept[key] = st.session_state.setdefault(key, kept.get(key, default))
+        if st.session_state.get(key) is None:  # a select box that comes back may have no value
+            st.session_state[key] = kept.get(key, default)
+        kept[key] = st.session_state[key]
 
 
 def hide_sidebar_settings() -> None:
