@@ -12,8 +12,10 @@ from emotion.field_types import check_types
 GAN_NETWORKS: Final = ("residual", "dcgan-upsampling")  # `networks.GAN_BUILDERS` builds them
 
 _FINAL_LR_FRACTION: Final = 0.05  # of the learning rate, in the last epoch
-_FINAL_PENALTY_FRACTION: Final = 0.1  # of the weight of the gradient penalty, in the last epoch
-_FINAL_GUIDANCE_FRACTION: Final = 0.05  # of the weight of the guidance loss, in the last epoch
+# Of the weights of gradient penalty and guidance loss, in the last epoch. Less than a third of the guidance lets the
+# faces lose their expression, and the distance grow.
+_FINAL_PENALTY_FRACTION: Final = 0.3
+_FINAL_GUIDANCE_FRACTION: Final = 0.3
 _EMA_GROWTH: Final = 0.05  # largest half-life of the averaged generator, in pictures seen before
 # The baseline is trained as in 2016: without the methods that were published after it.
 _DCGAN_OVERRIDES: Final[dict[str, Any]] = {
@@ -89,11 +91,11 @@ class GanConfig:
         return self.learning_rate * self._decay_at(epoch, _FINAL_LR_FRACTION)
 
     def penalty_weight_at(self, epoch: int) -> float:
-        """Return the weight of the gradient penalty in `epoch` (from 0): constant, then a cosine decay to a tenth."""
+        """Return the weight of the gradient penalty in `epoch` (from 0): constant, then a cosine decay to 0.3 of it."""
         return self.r1_gamma * self._decay_at(epoch, _FINAL_PENALTY_FRACTION)
 
     def guidance_weight_at(self, epoch: int) -> float:
-        """Return the weight of the guidance loss in `epoch` (from 0): constant, then a cosine decay to a twentieth."""
+        """Return the weight of the guidance loss in `epoch` (from 0): constant, then a cosine decay to 0.3 of it."""
         return self.guidance_weight * self._decay_at(epoch, _FINAL_GUIDANCE_FRACTION)
 
     def ema_decay_at(self, num_images: int) -> float:

@@ -42,7 +42,8 @@ def train_generator(
 
     Args:
         data: Faces with the labels that the generator learns.
-        config: Hyperparameters; `config.guidance_classifier` is the sha256 of `guidance_classifier`.
+        config: Hyperparameters; `config.guidance_classifier` is the sha256 of `guidance_classifier`. With more epochs
+            than before, a training in `folder` goes on by the longer schedule, also a finished one.
         folder: The run folder.
         reporter: Gets the progress and requests the stop.
         guidance_classifier: Extracts the features of the metrics, and guides unless `config.guidance_weight` is 0.
@@ -60,7 +61,7 @@ def train_generator(
     from emotion.training.export import export_generator
 
     settings = {**asdict(config), "data": data.source, "rows": len(data), "labels": data.label_names}
-    write_config(folder, "generator", settings)
+    write_config(folder, "generator", settings, growing=("epochs",))
     reporter.progress(len(read_history(folder)), config.epochs, "Loading")
 
     run = RunContext.from_job(folder, reporter, config.epochs, export_only=export_only)

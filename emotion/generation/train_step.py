@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import keras
@@ -21,6 +23,7 @@ _MAX_SHIFT_PX: Final = 3  # of the augmentation, on either side
 _MAX_BRIGHTNESS: Final = 0.2  # added to faces of about -1 to 1
 _MAX_CONTRAST: Final = 0.25  # change of the factor
 _MAX_LOG_RATIO: Final = 60.0  # of two gradients; e to its power is far below the largest float32
+_NUM_PARTS: Final = 2  # of a batch, computed in parallel: the operations are too small to keep more than one core busy
 # A batch of `GanBatches` (real faces, labels, latents, augmentation factors of real and synthetic faces), and what is
 # scheduled: weights of the gradient penalty and of the guidance loss, decay of the averaged generator.
 _STEP_SIGNATURE: Final = (
@@ -30,6 +33,10 @@ _STEP_SIGNATURE: Final = (
     tf.TensorSpec((2, None, 4), "float32"),
     *3 * (tf.TensorSpec((), "float32"),),
 )
+
+with suppress(RuntimeError):  # it cannot be set after the first operation of a process
+    tf.config.threading.set_intra_op_parallelism_threads(max(1, (os.cpu_count() or 1) // _NUM_PARTS))
+    tf.config.threading.set_inter_op_parallelism_threads(_NUM_PARTS)
 
 
 def load_guidance_classifier(bundle: ModelBundle, labels: tuple[str, ...]) -> Callable[[Tensor], Tensor]:
@@ -70,12 +77,12 @@ def make_train_step(
         (4,): generator, discriminator, gradient penalty, guidance.
     """
     generator, discriminator = networks
-    num_classes = generator.inputs[1].shape[-1]
+    num_classes, num_parts = generator.inputs[1].shape[-1], _count_parts(generator, config)
 
-    def train_step(inputs: tuple[Tensor, ...], has_penalty: bool) -> Tensor:
-        images, labels, latents, factors, penalty_weight, guidance_weight, ema_decay = inputs
-        one_hot = tf.one_hot(tf.cast(labels, tf.int32), num_classes)
-        factors = factors * config.diffaugment_strength
+    @tf.function  # traced once for all parts
+    def compute_gradients(inputs: tuple[Tensor, ...], has_penalty: bool) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """Return the losses and the gradients of generator and discriminator for one part of a batch."""
+        images, one_hot, latents, factors, penalty_weight, guidance_weight = inputs
         real = diff_augment(tf.cast(images, tf.float32)[..., None] / 127.5 - 1, factors[0])
         with tf.GradientTape() as tape:
             fake = diff_augment(generator([latents, one_hot], training=True), factors[1])
@@ -85,15 +92,25 @@ def make_train_step(
         )
         guidance_loss = tf.constant(0.0)
         if guidance_classifier is not None:
-            size = config.guidance_batch_size
+            size = config.guidance_batch_size // num_parts
             guidance_loss, gradients = _guide(guidance_classifier, fake[:size], one_hot[:size])
             fake_gradients += guidance_weight * tf.concat([gradients, tf.zeros_like(fake[size:])], 0)
         g_gradients: Any = tape.gradient(fake, generator.trainable_variables, output_gradients=fake_gradients)
-        for network, optimizer, gradients in zip(networks, optimizers, (g_gradients, d_gradients), strict=True):
-            optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
+        return tf.stack([*losses, guidance_loss]), g_gradients, d_gradients
+
+    def train_step(inputs: tuple[Tensor, ...], has_penalty: bool) -> Tensor:
+        images, labels, latents, factors, *weights, ema_decay = inputs
+        one_hot = tf.one_hot(tf.cast(labels, tf.int32), num_classes)
+        factors = factors * config.diffaugment_strength
+        by_axis = [(images, 0), (one_hot, 0), (latents, 0), (factors, 1)]
+        parts = zip(*(tf.split(values, num_parts, axis) for values, axis in by_axis), strict=True)
+        losses, *gradients = zip(*(compute_gradients((*part, *weights), has_penalty) for part in parts), strict=True)
+        for network, optimizer, by_part in zip(networks, optimizers, gradients, strict=True):
+            means = map(_mean, zip(*by_part, strict=True))
+            optimizer.apply_gradients(zip(means, network.trainable_variables, strict=True))
         for average, weight in zip(ema_generator.variables, generator.variables, strict=True):
             average.assign(weight + ema_decay * (average - weight))
-        return tf.stack([*losses, guidance_loss])
+        return _mean(losses)
 
     compiled = {
         has_penalty: tf.function(
@@ -102,6 +119,17 @@ def make_train_step(
         for has_penalty in (False, True)
     }
     return lambda *inputs: compiled[inputs[-1]](*inputs[:-1])
+
+
+def _count_parts(generator: keras.Model, config: GanConfig) -> int:
+    """Return into how many parts a batch is divided: 1 where the faces of a batch depend on each other, or are odd."""
+    depends = any(isinstance(layer, keras.layers.BatchNormalization) for layer in generator.layers)
+    is_divisible = config.batch_size % _NUM_PARTS == config.guidance_batch_size % _NUM_PARTS == 0
+    return _NUM_PARTS if is_divisible and not depends else 1
+
+
+def _mean(values: Sequence[Tensor]) -> Tensor:
+    return tf.add_n(values) / len(values)
 
 
 class _Pairs(NamedTuple):

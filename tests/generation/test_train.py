@@ -134,8 +134,16 @@ def test_a_finished_training_does_not_continue(run: Path, train: Callable[..., i
     np.testing.assert_array_equal(Sampler(open_model(run)).sample([1, 2], "sad"), faces)
 
 
+def test_more_epochs_continue_a_finished_training(run: Path, train: Callable[..., int], tmp_path: Path) -> None:
+    longer = Path(shutil.copytree(run, tmp_path / "longer"))
+    assert train(longer, "--epochs", "4") == 0
+    before, after = read_history(run), read_history(longer)
+    assert (len(before), len(after), after[:3]) == (3, 4, before)
+    assert open_model(longer).card_fields["best_epoch"] in range(1, 5)
+
+
 @pytest.mark.parametrize(
-    "changes", [["--epochs", "4"], ["--epochs", "3", "--seed", "2"], ["--epochs", "3", "--guidance-weight", "0.2"]]
+    "changes", [["--epochs", "2"], ["--epochs", "3", "--seed", "2"], ["--epochs", "3", "--guidance-weight", "0.2"]]
 )
 def test_other_settings_need_another_folder(
     run: Path, train: Callable[..., int], capsys: pytest.CaptureFixture[str], changes: list[str]

@@ -238,11 +238,11 @@ def test_learning_rate_gradient_penalty_and_guidance_are_constant_and_then_decay
     penalties = [config.penalty_weight_at(epoch) for epoch in range(100)]
     assert penalties[:41] == [0.3] * 41
     assert all(a > b for a, b in pairwise(penalties[40:]))
-    assert 0.03 < penalties[-1] < 0.031
+    assert 0.09 < penalties[-1] < 0.091
     weights = [config.guidance_weight_at(epoch) for epoch in range(100)]
     assert weights[:41] == [0.1] * 41
     assert all(a > b for a, b in pairwise(weights[40:]))
-    assert 0.005 < weights[-1] < 0.006
+    assert 0.03 < weights[-1] < 0.031
     assert {make_gan_config("dcgan-upsampling", epochs=30).learning_rate_at(e) for e in range(30)} == {2e-4}
 
 
@@ -444,6 +444,27 @@ def test_the_averaged_generator_is_the_exponential_moving_average(
             ]
     for actual, expected_value in zip(training.network.variables, expected, strict=True):
         np.testing.assert_allclose(np.array(actual), expected_value, atol=1e-5)
+
+
+def test_a_batch_in_parts_gives_the_step_of_the_whole_batch(
+    trainer: ModuleType,
+    train_step_module: ModuleType,
+    guidance_classifier: ModelBundle,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The gradient penalty of a part takes other faces than that of the whole batch.
+    config = make_config(trainer, r1_gamma=0.0)
+    steps = []
+    for num_parts in (1, 2):
+        monkeypatch.setattr(train_step_module, "_NUM_PARTS", num_parts)
+        training = trainer.GanTraining(make_data(), make_data(), config, tmp_path, guidance_classifier)
+        losses = training.train_step(training.start_epoch(0)[0], 1)
+        steps.append(([*losses.values()], [np.array(v) for network in training.networks for v in network.variables]))
+    (whole_losses, whole), (part_losses, parts) = steps
+    assert part_losses == pytest.approx(whole_losses, rel=1e-2)
+    for weights, expected in zip(parts, whole, strict=True):
+        np.testing.assert_allclose(weights, expected, atol=config.learning_rate / 10)
 
 
 @pytest.mark.parametrize("is_relativistic", [True, False])

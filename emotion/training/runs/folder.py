@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -119,7 +119,11 @@ def _format_number(value: float) -> str:
 
 
 def write_config(
-    folder: Path, kind: ModelKind, config: Mapping[str, Any], metadata: Mapping[str, Any] | None = None
+    folder: Path,
+    kind: ModelKind,
+    config: Mapping[str, Any],
+    metadata: Mapping[str, Any] | None = None,
+    growing: Collection[str] = (),
 ) -> None:
     """Write config.json before the first step.
 
@@ -128,6 +132,7 @@ def write_config(
         kind: The kind of model that is trained.
         config: The settings that decide the result.
         metadata: What may change between a stop and a resume, as the paths of files.
+        growing: The numbers of `config` that may be larger than before.
 
     Raises:
         EmotionError: `folder` holds a training with other settings.
@@ -136,7 +141,9 @@ def write_config(
     is_started = any((folder / name).exists() for name in (CHECKPOINT_FILE, HISTORY_FILE, CARD_FILE))
     if existing is not None and is_started:
         settings = _to_jsonable(config)
+        kept = {name for name in growing if isinstance(existing.get(name), int) and existing[name] <= settings[name]}
         changed = [name for name in settings if name not in existing or existing[name] != settings[name]]
+        changed = [name for name in changed if name not in kept]
         if changed:
             raise EmotionError(
                 _(

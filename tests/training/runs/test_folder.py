@@ -123,5 +123,9 @@ def test_settings_are_written_once_and_cannot_change(tmp_path: Path) -> None:
     with pytest.raises(EmotionError, match="holds a training with other settings; choose another folder"):
         write_config(tmp_path, "classifier", settings)
     assert json.loads((tmp_path / CONFIG_FILE).read_text())["epochs"] == 4
+    write_config(tmp_path, "classifier", {**settings, "epochs": 5}, growing=("epochs",))
+    with pytest.raises(EmotionError, match=r"it differs in epochs\)"):
+        write_config(tmp_path, "classifier", {**settings, "epochs": 3}, growing=("epochs",))
+    write_config(tmp_path, "classifier", {**settings, "epochs": 5})
     with pytest.raises(EmotionError, match=r"it differs in seed\)"):  # a setting that the file does not know
-        write_config(tmp_path, "classifier", {**settings, "epochs": 4, "seed": 1})
+        write_config(tmp_path, "classifier", {**settings, "epochs": 5, "seed": 1})
