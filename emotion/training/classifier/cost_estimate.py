@@ -97,8 +97,9 @@ def estimate_cost(
     memory_bytes = _BASE_MEMORY_BYTES + training_bytes
     for run in runs:
         is_similar = 1 / _MAX_SIZE_RATIO <= run.num_rows / num_rows <= _MAX_SIZE_RATIO
-        if is_similar and (run.network, run.is_frozen) == (plan.network, is_frozen):
-            seconds = run.seconds_per_epoch / run.num_rows * num_rows
+        of_run = run.network, run.is_frozen, run.has_teachers
+        if is_similar and of_run == (plan.network, is_frozen, bool(plan.teachers)):
+            seconds = run.seconds_per_epoch / run.num_rows * num_rows * size_factor / run.width_factor**2
             return CostEstimate(num_parameters, seconds, overhead, memory_bytes, is_measured=True)
     ms_per_row = (
         architecture.train_ms_per_image
@@ -124,6 +125,8 @@ def _relative_duration(architecture: ArchitectureInfo, is_frozen: bool) -> float
 class _MeasuredRun:
     network: str
     is_frozen: bool
+    has_teachers: bool  # each image also passes through them
+    width_factor: float
     num_rows: int
     seconds_per_epoch: float
     overhead_seconds: float  # 0 where it is not known
@@ -142,12 +145,22 @@ def _measure_run(folder: Path) -> _MeasuredRun | None:
         seconds = [float(row.get("seconds") or 0) for row in read_history(folder)][1:]
     except (EmotionError, OSError):
         return None
-    network, rows = config.get("network"), config.get("rows")
+    network, rows, width_factor = config.get("network"), config.get("rows"), config.get("width_factor", 1.0)
     if not isinstance(network, str) or not isinstance(rows, int) or rows <= 0 or not seconds:
+        return None
+    if not isinstance(width_factor, int | float) or width_factor <= 0:
         return None
     is_frozen = config.get("weights", "random") != "random" or bool(config.get("trained_heads"))
     median = float(np.median(seconds))
-    return _MeasuredRun(network, is_frozen, rows, median, _measure_overhead(folder, median * (len(seconds) + 1)))
+    return _MeasuredRun(
+        network=network,
+        is_frozen=is_frozen,
+        has_teachers=bool(config.get("teachers")),
+        width_factor=width_factor,
+        num_rows=rows,
+        seconds_per_epoch=median,
+        overhead_seconds=_measure_overhead(folder, median * (len(seconds) + 1)),
+    )
 
 
 def _measure_overhead(folder: Path, epoch_seconds: float) -> float:

@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,6 +77,29 @@ def test_an_estimate_uses_earlier_runs(tmp_path: Path) -> None:
     assert found.is_measured
     assert found.seconds_per_epoch == pytest.approx(22)
     assert not estimate_cost(plan, 20_000, runs_folder=tmp_path).is_measured  # its epochs are of another kind
+
+
+@pytest.mark.parametrize(
+    ("network", "of_run", "of_plan", "seconds"),
+    [
+        ("cnn-4conv", {"width_factor": 2.0}, {}, 10),
+        ("cnn-4conv", {}, {"width_factor": 2.0}, 160),
+        ("seresnet", {"teachers": ["0" * 64]}, {"teachers": ("teacher",)}, 40),
+        ("seresnet", {"teachers": ["0" * 64]}, {}, None),
+        ("seresnet", {}, {"teachers": ("teacher",)}, None),
+    ],
+)
+def test_an_estimate_knows_width_and_teachers_of_an_earlier_run(
+    tmp_path: Path, network: str, of_run: dict[str, Any], of_plan: dict[str, Any], seconds: float | None
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.json").write_text(json.dumps({"network": network, "rows": 1000, **of_run}))
+    (run / "history.csv").write_text("epoch,seconds\n1,90\n2,40\n")
+    plan = replace(TrainingPlan.from_defaults(network), **of_plan)
+    found = estimate_cost(plan, 1000, runs_folder=tmp_path)
+    assert found.is_measured == (seconds is not None)
+    assert seconds is None or found.seconds_per_epoch == pytest.approx(seconds)
 
 
 def test_an_estimate_counts_start_and_finish_of_an_earlier_run(tmp_path: Path) -> None:
