@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -92,7 +93,7 @@ def get_dataset_info(path: Path) -> DatasetInfo:
     Raises:
         DataError: There is no data set.
     """
-    if not path.exists():
+    if not os.path.exists(path):  # unlike `Path.exists`, no error where a folder above it may not be read
         raise DataError(_("There is no {path}; choose a data set that is on this machine.").format(path=path))
     path = Path(os.path.abspath(path))
     result = _inspect_path(path, cache_key(path))
@@ -104,7 +105,10 @@ def get_dataset_info(path: Path) -> DatasetInfo:
 def cache_key(path: Path) -> tuple[str, int, int]:
     """Return a value that changes when a file is written, or an image is added to or removed from a folder."""
     paths = [path, path / METADATA_FILE, *_list_inner_folders(path)]
-    stats = [path.stat() for path in paths if path.exists()]
+    stats = list[os.stat_result]()
+    for inner in paths:
+        with suppress(OSError):  # it is missing or may not be read, which its inspection reports
+            stats.append(inner.stat())
     return str(path), max((stat.st_mtime_ns for stat in stats), default=0), sum(stat.st_size for stat in stats)
 
 

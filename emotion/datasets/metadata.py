@@ -3,6 +3,7 @@
 dataset.json    configuration, counts, provenance
 faces.csv       the photo, box and near-duplicate group of each face
 rejected.csv    the photos without a usable face, see `rejections`
+synthetic_faces.json    which synthetic faces were added, and by what they were made
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from emotion.storage import BYTE_ORDER_MARK, escape_formula, read_json, write_at
 
 DATASETS_FOLDER: Final = get_workspace() / "data" / "sets"
 METADATA_FILE: Final = "dataset.json"
+SYNTHETIC_FACES_FILE: Final = "synthetic_faces.json"
 _FIELD_TYPES: Final[Mapping[str, type]] = {
     **dict.fromkeys(("name", "created", "source", "sha256"), str),
     **dict.fromkeys(("photos", "faces"), int),

@@ -73,7 +73,8 @@ def split_groups(
         split_ratios: Shares of the splits, sum 1.
         seed: Of the random order.
         existing_split: (n,), the splits of rows that keep them, -1 for others: what has trained a network must not
-            test it later. Rows that join the group of another one join its split.
+            test it later, also where a new row joins their groups. A row that joins a group joins its split, that of
+            test before that of validation and that of training.
 
     Returns:
         int8 (n,), indices into `SPLITS`.
@@ -93,7 +94,8 @@ def split_groups(
             assigner.record(int(group_split[group]), counts[group])
     for group in order[group_split[order] < 0]:
         group_split[group] = assigner.assign(counts[group])
-    return group_split[member]
+    split = group_split[member]
+    return split if existing_split is None else np.where(existing_split >= 0, existing_split, split)
 
 
 class _SplitAssigner:

@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion.datasets.building.jobs import check_not_extended
+from emotion.datasets.metadata import SYNTHETIC_FACES_FILE
 from emotion.errors import DataError, EmotionError, ResultFolderError
 from emotion.generation.images import encode_face_png
 from emotion.generation.sampler import MAX_SEED, FaceImages, Sampler
@@ -22,7 +24,6 @@ from emotion.storage import read_json, write_atomic, write_json
 from emotion.translation.messages import gettext as _
 
 MIN_PROB: Final = 0.7
-PROVENANCE_FILE: Final = "synthetic_faces.json"
 _MAX_DRAWS_PER_FACE: Final = 20  # an expression that fewer faces pass is not worth the time
 _BATCH_SIZE: Final = 64
 _NUM_CONFUSION_SEEDS: Final = 96  # people among whom a confused face is looked for
@@ -206,12 +207,13 @@ def add_to_dataset(
         The entry that was added to synthetic_faces.json.
 
     Raises:
-        DataError: `folder` is no data set.
+        DataError: `folder` is no data set, or faces of photos are being added to it.
         EmotionError: No face is accepted, or an argument is out of range.
         ResultFolderError: A file with the name of a face exists with another content.
     """
     if not 0 <= first_seed <= MAX_SEED:
         raise EmotionError(f"The first seed is {first_seed}; expected 0 to {MAX_SEED}.")
+    check_not_extended(folder)
     if folder.exists() and not (folder / "train").is_dir():
         raise DataError(f"{folder} is no data set with a folder train/; build one, or name a new folder.")
     accepted = sample_accepted(sampler, face_filter, expression, num_faces, first_seed=first_seed)
@@ -238,7 +240,7 @@ def add_to_dataset(
 
 
 def _write_added_files(folder: Path, files: dict[str, bytes], added: AddedFaces) -> None:
-    earlier = (read_json(folder / PROVENANCE_FILE) or {}).get("added", [])
+    earlier = (read_json(folder / SYNTHETIC_FACES_FILE) or {}).get("added", [])
     for name, png in files.items():
         if (folder / name).exists() and (folder / name).read_bytes() != png:
             raise ResultFolderError(f"{folder / name} exists with another image; move it away, or use other seeds.")
@@ -246,7 +248,7 @@ def _write_added_files(folder: Path, files: dict[str, bytes], added: AddedFaces)
     for name, png in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         write_atomic(folder / name, png)
-    write_json(folder / PROVENANCE_FILE, {"added": [*earlier, added]})
+    write_json(folder / SYNTHETIC_FACES_FILE, {"added": [*earlier, added]})
     if is_new:
         complete_result(folder, ResultManifest(DATASET))
     else:

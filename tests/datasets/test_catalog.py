@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from emotion.datasets import catalog
-from emotion.datasets.catalog import DatasetInfo, list_datasets
+from emotion.datasets.catalog import DatasetInfo, get_dataset_info, list_datasets
 from emotion.datasets.metadata import METADATA_FILE, read_metadata
 from emotion.datasets.readers.loaders import load_dataset
+from emotion.errors import DataError
 from emotion.expressions import FER2013_LABELS
 from tests.hostile import NAN, Harm, displace, garble, loop, put
 from tests.training.making import dataset, random_images, to_arrays, write_fer2013, write_image, write_npz
@@ -110,6 +111,12 @@ def test_each_file_that_is_not_a_data_set_gives_an_error(data: Path) -> None:
     for name in ("empty", "broken.npz", "other.npz", "labels.npz", "votes.csv", "empty.csv"):
         assert sum(name in error for error in errors) >= 1, name
     assert len(errors) == 6
+
+
+def test_a_path_that_no_system_accepts_is_one_sentence(data: Path) -> None:
+    for path in ("x" * 300, str(data / ("x" * 300) / "fer2013.csv")):
+        with pytest.raises(DataError, match="There is no "):
+            get_dataset_info(Path(path))
 
 
 def test_environment_variable_adds_a_data_set(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,6 +120,12 @@ def test_rows_with_a_split_keep_it_and_further_ones_restore_the_ratios() -> None
     assert np.bincount(split).tolist() == [32, 4, 4]
 
 
+def test_rows_with_a_split_keep_it_when_a_new_row_joins_their_groups() -> None:
+    existing = np.array([0, 2, -1, 1], np.int8)
+    split = split_groups(np.zeros(4, np.int64), np.array([0, 0, 0, 1]), (0.8, 0.1, 0.1), 1, existing)
+    assert split.tolist() == [0, 2, 2, 1]
+
+
 def test_row_that_joins_a_group_joins_its_split() -> None:
     existing = np.array([2, -1, -1, 0], np.int8)
     split = split_groups(np.zeros(4, np.int64), np.array([0, 0, 1, 2]), (1.0, 0.0, 0.0), 1, existing)

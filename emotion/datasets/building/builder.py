@@ -35,6 +35,7 @@ from emotion.datasets.metadata import (
     FACES_COLUMNS,
     FACES_FILE,
     METADATA_FILE,
+    SYNTHETIC_FACES_FILE,
     BuildProvenance,
     DatasetMetadata,
     read_metadata,
@@ -49,6 +50,7 @@ from emotion.media.image_array import ImageArray
 from emotion.media.image_reader import read_image
 from emotion.recognition import analyzer
 from emotion.recognition.analyzer import Analyzer
+from emotion.recognition.cropping import to_gray
 from emotion.recognition.detectors.detector_factory import trained_detectors
 from emotion.storage import require_free_space, write_json
 from emotion.translation.messages import gettext as _
@@ -92,8 +94,7 @@ def build_dataset(
     shutil.rmtree(staging, ignore_errors=True)  # left by a job that was killed
     try:
         existing = target if mode == "extend" else None
-        if existing:
-            config = replace(config, size=find_face_size(existing))
+        config = replace(config, size=find_face_size(existing)) if existing else config
         builder = _crop_photos(source, staging, config, reporter, existing)
         if builder is None:
             return None
@@ -121,8 +122,7 @@ def _crop_photos(
         if existing:
             builder.add_existing(existing)
         for i, photo in enumerate(photos):
-            message = f"Photo {i + 1:,} of {len(photos):,}: {photo.name[-_MAX_SHOWN_NAME:]}"
-            reporter.progress(i, len(photos), message)
+            reporter.progress(i, len(photos), f"Photo {i + 1:,} of {len(photos):,}: {photo.name[-_MAX_SHOWN_NAME:]}")
             if reporter.stop_requested:
                 return None
             builder.add(photo)
@@ -184,10 +184,12 @@ class _DatasetBuilder:
             self._rejections.add(photo.name, photo.label, RejectionError("unreadable", str(error)), None)
 
     def add_existing(self, folder: Path) -> None:
-        """Add the faces of a data set, which keep their splits, and its list of rejected photos."""
+        """Add the faces of a data set, which keep their splits, and what is known of rejected and synthetic ones."""
         for face in read_existing_faces(folder):
             self._add_face(face._replace(crop=center_crop(face.crop, self._config.size)))
         self._rejections.add_existing(folder)
+        if (folder / SYNTHETIC_FACES_FILE).is_file():
+            shutil.copy2(folder / SYNTHETIC_FACES_FILE, self._staging)
         self._num_photos += (read_metadata(folder) or {}).get("photos", 0)
 
     def _add_face(self, face: LabeledFace) -> None:
@@ -199,6 +201,9 @@ class _DatasetBuilder:
             if twin.label == face.label:
                 message = f"The face has the same pixels as that of {twin.photo_name}."
                 return self._rejections.add(face.photo, face.label, RejectionError("duplicate", message), face.crop)
+            if twin.split >= 0:  # somebody may have corrected the label of a face that is there already
+                message = f"The face is in the data set already, labeled {twin.label}."
+                return self._rejections.add(face.photo, face.label, RejectionError("two labels", message), face.crop)
             self._conflicts |= {first, index}
         path = self._staging / _CROPS_FOLDER / f"{index}.png"
         _write_png(path, face.crop)
@@ -238,7 +243,7 @@ class _DatasetBuilder:
         for index in sorted(self._conflicts):
             face = self._faces[index]
             message = f"The same face is also labeled {' and '.join(sorted(labels[face.digest] - {face.label}))}."
-            crop = np.asarray(cv2.imread(str(face.crop_path), cv2.IMREAD_GRAYSCALE), np.uint8)
+            crop = to_gray(read_image(face.crop_path.read_bytes()))
             self._rejections.add(face.photo_name, face.label, RejectionError("two labels", message), crop)
 
     def _move_faces(
@@ -283,8 +288,7 @@ class _DatasetBuilder:
 
 
 def _write_png(path: Path, gray: ImageArray) -> None:
-    png = cv2.imencode(".png", gray)[1]
-    path.write_bytes(png.tobytes())
+    path.write_bytes(cv2.imencode(".png", gray)[1].tobytes())
 
 
 def _describe_models(face_analyzer: Analyzer) -> BuildProvenance:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
+from emotion.datasets.building.jobs import check_not_extended
 from emotion.datasets.dataset import SPLITS
 from emotion.datasets.metadata import FACES_COLUMNS, FACES_FILE, METADATA_FILE, read_metadata, write_csv
 from emotion.datasets.readers.image_folders import scan_image_tree, sort_labels
@@ -30,7 +31,8 @@ def relabel_face(folder: Path, file: str, label: str) -> None:
         label: The new label.
 
     Raises:
-        DataError: `folder` was not built here, there is no such face, the label is empty, or the disk refuses it.
+        DataError: `folder` was not built here or faces are being added to it, there is no such face, the label is
+            empty, or the disk refuses it.
     """
     name = sanitize_label(label)
     if not name:
@@ -66,6 +68,7 @@ def _edit_face(folder: Path, file: str, edit: Callable[[Path, _Rows], None]) -> 
         raise DataError(_("{path} was not built on this page; change it by hand.").format(path=folder))
     if path.resolve().parent.parent.parent != folder.resolve() or not path.is_file():
         raise DataError(_("There is no face {file} in {path}; reload the page.").format(file=file, path=folder))
+    check_not_extended(folder)
     if len(scan_image_tree(folder).images) == 1:
         raise DataError(_("A data set needs a face; delete the data set instead."))
     try:

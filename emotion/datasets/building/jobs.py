@@ -6,6 +6,7 @@ While data set NAME is built, the uploaded photos, the state of the job and the 
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 import zipfile
@@ -59,6 +60,14 @@ def get_job_folder(name: str, parent: Path, *, mode: BuildMode = "new") -> Path:
     return parent / f".{name}{JOB_SUFFIX}"
 
 
+def check_not_extended(folder: Path) -> None:
+    """Raise `DataError` while a job adds faces to the data set `folder`: it would replace what is changed meanwhile."""
+    if Job(folder.parent / f".{folder.name}{JOB_SUFFIX}").read_state().is_running:
+        raise DataError(
+            _("Faces are being added to {name} right now; wait until that has ended.").format(name=folder.name)
+        )
+
+
 @dataclass(frozen=True)
 class BuildRequest:
     """A data set that is to be built: `name` in the folder `parent`, from the images of `source`."""
@@ -105,7 +114,7 @@ def _parse_mode(value: object) -> BuildMode:
 
 def start_from_path(source: Path, target: BuildTarget) -> Job:
     """Build from a folder or ZIP on this machine; raises `EmotionError` where there is none or the job cannot start."""
-    if not source.exists():
+    if not os.path.exists(source):
         raise DataError(
             _("There is no {source}; give a folder or a ZIP of photos sorted by label.").format(source=source)
         )

@@ -84,12 +84,13 @@ def run_augmentation_study(
         reporter: Gets the progress and requests the stop.
 
     Raises:
-        DataError: The data has no training face of the target class.
+        DataError: The data has no training face or no held-out face of the target class.
         EmotionError: Too few synthetic faces pass the filter.
         TrainingStopped: The reporter requested a stop.
     """
     faces = data.take(np.flatnonzero(~is_non_face(data)))
     real, held_out = faces.take(faces.rows_in("train")), _select_held_out(faces)
+    _check_target(real, held_out, config.target_class)
     synthetic, num_drawn = _draw_synthetic(sampler, FaceFilter(classifier, config.min_prob), real, config)
     inputs = {
         "config": asdict(config),
@@ -138,18 +139,25 @@ def _run_conditions(
     return runs
 
 
+def _count_faces(faces: Dataset, label: str) -> int:
+    return int((faces.labels == faces.label_names.index(label)).sum()) if label in faces.label_names else 0
+
+
+def _check_target(real: Dataset, held_out: Dataset, label: str) -> None:
+    if not _count_faces(real, label):
+        problem = _("{source} has no training faces of {label}; choose another one of its labels.")
+        raise DataError(problem.format(source=real.source, label=label))
+    if not _count_faces(held_out, label):
+        problem = _("{source} has no validation or test faces of {label}; choose another one of its labels.")
+        raise DataError(problem.format(source=real.source, label=label))
+
+
 def _draw_synthetic(
     sampler: Sampler, face_filter: FaceFilter, real: Dataset, config: StudyConfig
 ) -> tuple[FaceImages, int]:
     """Return accepted faces of the target class, and how many faces were drawn for them."""
     target = config.target_class
-    num_real = int((real.labels == real.label_names.index(target)).sum()) if target in real.label_names else 0
-    if not num_real:
-        raise DataError(
-            _("{source} has no training faces of {label}; choose another one of its labels.").format(
-                source=real.source, label=target
-            )
-        )
+    num_real = _count_faces(real, target)
     count = round(config.synthetic_ratio * num_real)
     accepted = sample_accepted(sampler, face_filter, target, count, first_seed=_FIRST_SEED)
     if len(accepted.seeds) < count:

@@ -68,7 +68,7 @@ def show_form() -> None:
     config = _choose_config()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if existing:
-            name = existing.name
+            name = existing.path.name  # its name in the list may have a number
         else:
             uploader_id = state.setdefault("data_uploader_id", 0)
             name = st.text_input(

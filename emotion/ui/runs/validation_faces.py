@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,8 +47,11 @@ def load_validation_faces(run: RunSummary, preds: Predictions) -> ValidationFace
     try:
         path = find_dataset(run)
         mtime_ns = path.stat().st_mtime_ns
+        ferplus_csv, label_set_name = (str(run.config.get(key, "")) for key in ("ferplus_csv", "label_set"))
+        if not os.path.isfile(ferplus_csv):  # the data set may have the votes itself, or the labels need none
+            ferplus_csv = ""
         return _load_validation_faces(
-            str(path), mtime_ns, str(run.config.get("label_set", "own")), preds.rows.tobytes(), preds
+            str(path), mtime_ns, ferplus_csv, label_set_name or "own", preds.rows.tobytes(), preds
         )
     except OSError as error:
         text = _("Its faces cannot be shown: the data set cannot be read ({reason}).")
@@ -58,9 +62,9 @@ def load_validation_faces(run: RunSummary, preds: Predictions) -> ValidationFace
 
 @translate_spinner(st.cache_resource, gettext_noop("Reading the faces"), max_entries=4)
 def _load_validation_faces(
-    path: str, mtime_ns: int, label_set_name: str, rows: bytes, _preds: Predictions
+    path: str, mtime_ns: int, ferplus_csv: str, label_set_name: str, rows: bytes, _preds: Predictions
 ) -> ValidationFaces:
-    dataset = load_dataset(path)
+    dataset = load_dataset(path, ferplus_csv or None)
     mapped = map_labels(dataset, get_label_set(label_set_name))
     indices = np.searchsorted(mapped.rows, _preds.rows)
     has_all_rows = np.isin(_preds.rows, mapped.rows).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -106,7 +107,7 @@ def choose_source(errors: list[str]) -> DatasetSource:
     ferplus_csv = st.text_input(_("FER+ votes (fer2013new.csv), where they lie apart"), key="train_ferplus_csv").strip()
     if ferplus_csv:
         with collect_errors(errors):
-            if not Path(ferplus_csv).is_file():
+            if not os.path.isfile(ferplus_csv):
                 raise DataError(_("There is no {path}; give fer2013new.csv of FER+.").format(path=ferplus_csv))
     return DatasetSource(path, ferplus_csv, info)
 

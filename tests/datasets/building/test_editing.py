@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ import pytest
 from emotion.datasets.building.builder import build_dataset
 from emotion.datasets.building.config import DatasetBuildConfig
 from emotion.datasets.building.editing import relabel_face, remove_face
-from emotion.datasets.metadata import FACES_FILE, METADATA_FILE
+from emotion.datasets.metadata import FACES_FILE, METADATA_FILE, SYNTHETIC_FACES_FILE
 from emotion.datasets.readers.loaders import load_dataset
 from emotion.errors import DataError
+from emotion.jobs.process_record import ProcessRecord
 from emotion.jobs.reporter import JobReporter
 from tests.training.making import random_images, write_image
 
@@ -70,6 +72,31 @@ def test_edited_data_set_can_be_extended(mine: Path, tmp_path: Path) -> None:
     config = DatasetBuildConfig(pre_cropped=True)
     build_dataset(tmp_path / "more", mine, config, folder, JobReporter(folder), mode="extend")
     assert (read_rows(mine)["happy/3.png"]["label"], len(load_dataset(mine))) == ("sad", 12)
+
+
+def test_a_corrected_label_stays_when_the_same_photo_is_added_again(mine: Path, tmp_path: Path) -> None:
+    relabel_face(mine, read_rows(mine)["happy/3.png"]["file"], "sad")
+    (mine / SYNTHETIC_FACES_FILE).write_text('{"added": []}')
+    write_image(tmp_path / "more" / "happy" / "new.png", random_images(1, seed=8)[0])
+    shutil.copy(tmp_path / "photos" / "happy" / "3.png", tmp_path / "more" / "happy" / "3.png")
+    folder = mine.with_name(".mine.building")
+    config = DatasetBuildConfig(pre_cropped=True)
+    build_dataset(tmp_path / "more", mine, config, folder, JobReporter(folder), mode="extend")
+    assert (read_rows(mine)["happy/3.png"]["label"], len(load_dataset(mine))) == ("sad", 13)
+    with (mine / "rejected.csv").open(encoding="utf-8-sig") as file:
+        assert [(row["name"], row["reason"]) for row in csv.DictReader(file)] == [("happy/3.png", "two labels")]
+    assert (mine / SYNTHETIC_FACES_FILE).is_file()
+
+
+def test_a_data_set_does_not_change_while_faces_are_added(mine: Path) -> None:
+    """The job would replace the data set with what it read before."""
+    ProcessRecord.from_current_process("running").write(mine.with_name(".mine.building"))
+    file = read_rows(mine)["happy/3.png"]["file"]
+    with pytest.raises(DataError, match="Faces are being added to mine right now"):
+        relabel_face(mine, file, "sad")
+    with pytest.raises(DataError, match="Faces are being added to mine right now"):
+        remove_face(mine, file)
+    assert (mine / file).is_file()
 
 
 @pytest.mark.parametrize("file", ["train/happy/99999.png", "../../photos/happy/1.png", "dataset.json", ""])

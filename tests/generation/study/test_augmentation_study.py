@@ -117,6 +117,8 @@ def test_too_few_real_or_accepted_faces_are_refused(
 ) -> None:
     with pytest.raises(DataError, match="no training faces of fear"):
         run_study(sampler, classifier_bundle, data, tmp_path / "out", target_class="fear")
+    with pytest.raises(DataError, match="no validation or test faces of sad"):
+        run_study(sampler, classifier_bundle, data, tmp_path / "out", target_class="sad")
     with pytest.raises(EmotionError, match="Only 0 of 240 synthetic faces pass as disgust, and 12 are needed"):
         run_study(sampler, classifier_bundle, data, tmp_path / "out", min_prob=1.0)
     assert not (tmp_path / "out").exists()
