@@ -45,6 +45,7 @@ class Dataset:
         has_votes: bool (n,), False in rows that FER+ leaves out.
         source: Name of the file or folder.
         notes: Sentences about files that were left out.
+        files: The names of the image files, of a folder only.
     """
 
     images: NDArray[np.uint8]
@@ -55,6 +56,7 @@ class Dataset:
     has_votes: NDArray[np.bool_] | None = None
     source: str = ""
     notes: tuple[str, ...] = field(default=())
+    files: tuple[str, ...] = field(default=())
 
     def __len__(self) -> int:
         return len(self.images)
@@ -72,6 +74,7 @@ class Dataset:
             split=self.split[rows],
             votes=None if self.votes is None else self.votes[rows],
             has_votes=None if self.has_votes is None else self.has_votes[rows],
+            files=tuple(self.files[row] for row in rows) if self.files else (),
         )
 
 

@@ -98,6 +98,56 @@ def split_groups(
     return split if existing_split is None else np.where(existing_split >= 0, existing_split, split)
 
 
+def hold_out_groups(
+    labels: NDArray[np.integer],
+    groups: NDArray[np.integer],
+    split_ratios: SplitRatios,
+    keys: NDArray[np.uint64],
+) -> NDArray[np.int8]:
+    """Assign a split to every row by keys, so that what has trained a network does not test it once rows are added.
+
+    The groups of a label are ordered by their smallest keys. The first ones are its test rows and the next ones its
+    validation rows, each as many as `expected_split_counts` allows, and at least the smallest group. With more rows,
+    the ends of these two parts move little: from training to test a group would have to pass the validation rows.
+
+    Args:
+        labels: (n,), from 0 up; a group has the label of most of its rows.
+        groups: (n,), equal numbers for rows that must share a split.
+        split_ratios: Shares of the splits, sum 1.
+        keys: uint64 (n,), of each row the same whatever other rows there are, evenly distributed.
+
+    Returns:
+        int8 (n,), indices into `SPLITS`.
+    """
+    _, member = np.unique(groups, return_inverse=True)
+    counts = np.zeros((member.max(initial=-1) + 1, labels.max(initial=-1) + 1), np.int64)
+    np.add.at(counts, (member, labels), 1)
+    group_keys = np.full(len(counts), np.iinfo(np.uint64).max)
+    np.minimum.at(group_keys, member, keys)
+    sizes, group_split = counts.sum(1), np.zeros(len(counts), np.int8)
+    group_labels = counts.argmax(1) if counts.size else np.zeros(0, np.intp)
+    for label in np.unique(group_labels):
+        left = np.flatnonzero(group_labels == label)
+        left = left[np.argsort(group_keys[left], kind="stable")]
+        targets = expected_split_counts(int(sizes[left].sum()), split_ratios)
+        for split in (2, 1):
+            is_chosen = _choose_first(sizes[left], targets[split])
+            group_split[left[is_chosen]] = split
+            left = left[~is_chosen]
+    return group_split[member]
+
+
+def _choose_first(sizes: NDArray[np.integer], num_rows: int) -> NDArray[np.bool_]:
+    """Mark the first groups that have so many rows together, without larger ones; the smallest one if none has."""
+    is_chosen = np.zeros(len(sizes), bool)
+    for index, size in enumerate(sizes.tolist()):
+        is_chosen[index] = size <= num_rows
+        num_rows -= size * bool(is_chosen[index])
+    if num_rows > 0 and not is_chosen.any() and len(sizes) > 1:
+        is_chosen[sizes.argmin()] = True
+    return is_chosen
+
+
 class _SplitAssigner:
     """Keeps how many rows each label still lacks in each split; arrays are (splits, labels)."""
 

@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion.datasets.splitting import expected_split_counts, holdout_ratios, parse_split_ratios, split_groups
+from emotion.datasets.splitting import (
+    expected_split_counts,
+    hold_out_groups,
+    holdout_ratios,
+    parse_split_ratios,
+    split_groups,
+)
 from emotion.errors import DataError
 
 RATIOS = (0.8, 0.1, 0.1)
@@ -130,3 +136,44 @@ def test_row_that_joins_a_group_joins_its_split() -> None:
     existing = np.array([2, -1, -1, 0], np.int8)
     split = split_groups(np.zeros(4, np.int64), np.array([0, 0, 1, 2]), (1.0, 0.0, 0.0), 1, existing)
     assert split.tolist() == [2, 2, 0, 0]
+
+
+def hold_out(labels: list[int], groups: list[int] | None = None, seed: int = 0) -> np.ndarray:
+    keys = np.random.default_rng(seed).integers(0, 2**64, len(labels), np.uint64)
+    return hold_out_groups(np.array(labels, int), np.array(groups or range(len(labels)), int), RATIOS, keys)
+
+
+@pytest.mark.parametrize("num_rows", range(60))
+def test_single_rows_are_held_out_as_expected(num_rows: int) -> None:
+    assert tuple(np.bincount(hold_out([0] * num_rows), minlength=3)) == expected_split_counts(num_rows, RATIOS)
+
+
+@given(rows=ROWS, seed=st.integers(0, 5))
+def test_a_group_is_held_out_as_a_whole_in_any_order_of_the_rows(rows: list[tuple[int, int]], seed: int) -> None:
+    labels, groups = np.array([row[0] for row in rows], int), np.array([row[1] for row in rows], int)
+    rng = np.random.default_rng(seed)
+    keys, order = rng.integers(0, 2**64, len(rows), np.uint64), rng.permutation(len(rows))
+    split = hold_out_groups(labels, groups, RATIOS, keys)
+    assert all(len(set(split[groups == group].tolist())) == 1 for group in set(groups.tolist()))
+    np.testing.assert_array_equal(hold_out_groups(labels[order], groups[order], RATIOS, keys[order]), split[order])
+
+
+@given(sizes=st.lists(st.integers(1, 9), min_size=1, max_size=12))
+def test_a_label_with_enough_groups_is_held_out_for_every_split(sizes: list[int]) -> None:
+    groups = np.repeat(np.arange(len(sizes)), sizes).tolist()
+    split = hold_out([0] * len(groups), groups)
+    if len(sizes) >= 3:
+        assert set(split.tolist()) == {0, 1, 2}
+    assert (split == 0).any()
+
+
+@given(num_rows=st.integers(60, 300), growth=st.floats(0.01, 1), seed=st.integers(0, 50))
+def test_what_has_trained_a_network_does_not_test_it_after_rows_are_added(
+    num_rows: int, growth: float, seed: int
+) -> None:
+    num_after = num_rows + round(growth * num_rows)
+    labels, groups = np.zeros(num_after, int), np.arange(num_after)
+    keys = np.random.default_rng(seed).integers(0, 2**64, num_after, np.uint64)
+    before = hold_out_groups(labels[:num_rows], groups[:num_rows], RATIOS, keys[:num_rows])
+    after = hold_out_groups(labels, groups, RATIOS, keys)[:num_rows]
+    assert not ((before == 0) & (after == 2)).any()

@@ -69,7 +69,7 @@ def read_image_folder(folder: Path, size: int) -> Dataset:
         DataError: No image can be read, or there are too many labels.
     """
     tree = scan_image_tree(folder)
-    images, labels, splits, rows, notes = [], [], [], [], list(tree.notes)
+    images, labels, splits, rows, files, notes = [], [], [], [], [], list(tree.notes)
     for image in tree.images:
         try:
             images.append(center_crop(to_gray(read_image(image.path)), size))
@@ -80,6 +80,7 @@ def read_image_folder(folder: Path, size: int) -> Dataset:
         split, row = _parse_fer2013_name(image.path)
         splits.append(image.split if split is None else split)
         rows.append(row)
+        files.append(image.path.name)
     if not images:
         text, note = _("No readable image below {folder}; expected folders named by expression."), ""
         if notes:
@@ -99,6 +100,7 @@ def read_image_folder(folder: Path, size: int) -> Dataset:
         names,
         source=folder.name,
         notes=tuple(notes),
+        files=tuple(files),
     )
     in_table_order = sorted(rows) == list(range(len(rows)))  # FER+ votes fit by row
     return data.take(np.argsort(rows)) if in_table_order else data

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emotion.datasets.dataset import IMAGE_SIZE, Dataset
 from emotion.datasets.duplicates import group_duplicates, group_near_duplicates
 from emotion.datasets.readers.fer2013_files import read_csv, read_npz, with_votes
 from emotion.datasets.readers.image_folders import read_image_folder
-from emotion.datasets.splitting import holdout_ratios, split_groups
+from emotion.datasets.splitting import hold_out_groups, holdout_ratios
 from emotion.errors import DataError
 from emotion.translation.messages import gettext as _
-
-_HOLDOUT_SEED = 0
 
 
 def load_dataset(path: Path | str, ferplus_csv: Path | str | None = None, size: int = IMAGE_SIZE) -> Dataset:
@@ -76,8 +77,9 @@ def _read_path(path: Path, size: int) -> Dataset:
 def _hold_out(data: Dataset) -> Dataset:
     """Give the splits that a data set lacks a tenth of every label each; near-duplicates stay in one split.
 
-    A label with fewer groups of near-duplicates than splits, as after a minute in front of a camera, is divided by
-    equal pixels only: optimistic figures for it are of more use than none.
+    A face keeps its split when others are added to the folder or the table, see `hold_out_groups`: a network may be
+    trained further on the larger one. A label with fewer groups of near-duplicates than splits, as after a minute in
+    front of a camera, is divided by equal pixels only: optimistic figures for it are of more use than none.
     """
     split = data.split.copy()
     split[split < 0] = 0
@@ -90,5 +92,12 @@ def _hold_out(data: Dataset) -> Dataset:
             has_label = labels == label
             if len(np.unique(groups[has_label])) < sum(ratio > 0 for ratio in ratios):
                 groups[has_label] = equal_groups[has_label]
-        split[rows] = split_groups(labels, groups, ratios, _HOLDOUT_SEED)
+        split[rows] = hold_out_groups(labels, groups, ratios, _make_keys(data)[rows])
     return replace(data, split=split)
+
+
+def _make_keys(data: Dataset) -> NDArray[np.uint64]:
+    """Return a key (n,) of each face: of the name of its file, which is the same for images of all sizes."""
+    values = [os.fsencode(name) for name in data.files] or [image.tobytes() for image in data.images]
+    digests = b"".join(hashlib.blake2b(value, digest_size=8).digest() for value in values)
+    return np.frombuffer(digests, np.uint64)
