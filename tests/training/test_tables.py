@@ -56,6 +56,11 @@ def test_the_best_epoch_is_the_one_that_is_kept() -> None:
         for i, (ap, off) in enumerate([(0.92, 0.14), (0.91, 0.05), (0.915, 0.06)], 1)
     ]
     assert tables.find_best_epoch(found) == 2
+    frozen = [  # all heads but that of the expression
+        {"epoch": str(i), "val_fer2013_accuracy": "0.7", "val_expression_recall": str(recall)}
+        for i, recall in enumerate([0.5, 0.7, 0.6], 1)
+    ]
+    assert tables.find_best_epoch(frozen) == 2
     assert tables.find_best_epoch([{"epoch": "1", "loss": "2"}]) is None
 
 

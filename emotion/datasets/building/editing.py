@@ -102,7 +102,14 @@ def _read_rows(folder: Path) -> _Rows:
     if not path.is_file():
         return {}
     with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
-        return {row.get("file", ""): row for row in csv.DictReader(file)}
+        reader = csv.DictReader(file)
+        if not {"file", "label"} <= set(reader.fieldnames or ()):
+            raise DataError(
+                _("{path} has other columns than {expected}: restore the file, or delete it.").format(
+                    path=path, expected=", ".join(FACES_COLUMNS)
+                )
+            )
+        return {row["file"]: row for row in reader}
 
 
 def _update_metadata(folder: Path, rows: _Rows) -> None:

@@ -43,19 +43,18 @@ def read_existing_faces(folder: Path) -> Iterator[LabeledFace]:
     """Read the faces of a data set one at a time, with what its faces.csv tells of them.
 
     Raises:
-        DataError: A face cannot be read.
+        DataError: A face or faces.csv cannot be read.
     """
     rows = _read_rows(folder)
     for image in scan_image_tree(folder).images:
         name = image.path.relative_to(folder).as_posix()
         row = rows.get(name, {})
+        try:
+            box, score = _parse_box(row), float(row.get("detection_score") or 1.0)
+        except (ValueError, OverflowError) as error:
+            raise _damage_error(folder / FACES_FILE) from error
         yield LabeledFace(
-            image.label,
-            image.split,
-            to_gray(read_image(image.path)),
-            row.get("photo") or name,
-            _parse_box(row),
-            float(row.get("detection_score") or 1.0),
+            image.label, image.split, to_gray(read_image(image.path)), row.get("photo") or name, box, score
         )
 
 
@@ -75,7 +74,11 @@ def _read_rows(folder: Path) -> dict[str, dict[str, str]]:
         with open(path, newline="", encoding="utf-8-sig") as file:
             return {row["file"]: row for row in csv.DictReader(file)}
     except (OSError, ValueError, KeyError, csv.Error) as error:
-        raise DataError(_("{path} is damaged; build a new data set.").format(path=path)) from error
+        raise _damage_error(path) from error
+
+
+def _damage_error(path: Path) -> DataError:
+    return DataError(_("{path} is damaged; build a new data set.").format(path=path))
 
 
 def _parse_box(row: dict[str, str]) -> Sides:

@@ -77,10 +77,14 @@ def parse_number(cell: str | None) -> float | None:
 def best_epoch_row(rows: Sequence[Mapping[str, str]]) -> Mapping[str, str] | None:
     """Return the first of the best epochs of a history, None where nothing was measured.
 
-    A classifier has the highest mean of its validation accuracies then, a detector the highest `selection_score`, a
-    features network the highest `features_score`.
+    A classifier has the highest mean of its validation accuracies then, or the highest recall of its expression head
+    where no other one is trained; a detector the highest `selection_score`, a features network the highest
+    `features_score`.
     """
     scored = [(score, row) for row in rows if (score := _score_epoch(row)) is not None]
+    recalls = [parse_number(row.get("val_expression_recall")) for _score, row in scored]
+    if len({score for score, _row in scored}) == 1:  # the accuracies of frozen heads
+        scored = [(recall or score, row) for recall, (score, row) in zip(recalls, scored, strict=True)]
     return max(scored, key=lambda pair: pair[0])[1] if scored else None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from emotion.datasets.building.builder import build_dataset
 from emotion.datasets.building.config import DatasetBuildConfig
 from emotion.datasets.building.editing import relabel_face, remove_face
+from emotion.datasets.building.existing import read_existing_faces
 from emotion.datasets.metadata import FACES_FILE, METADATA_FILE, SYNTHETIC_FACES_FILE
 from emotion.datasets.readers.loaders import load_dataset
 from emotion.errors import DataError
@@ -122,3 +124,19 @@ def test_last_face_stays(mine: Path) -> None:
         remove_face(mine, row["file"])
     with pytest.raises(DataError, match="delete the data set instead"):
         remove_face(mine, rows[0]["file"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [(",", ";", "has other columns than file, label"), (",1.0,", ",0 98,", "faces.csv is damaged")],
+)
+def test_a_table_that_another_program_has_saved_is_refused_and_no_face_is_lost(
+    mine: Path, tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    table = mine / FACES_FILE
+    file = read_rows(mine)["sad/4.png"]["file"]
+    table.write_text(table.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    use = partial(relabel_face, mine, file, "happy") if new == ";" else partial(list, read_existing_faces(mine))
+    with pytest.raises(DataError, match=message):
+        use()
+    assert (mine / file).is_file()
