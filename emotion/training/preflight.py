@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emotion.datasets.catalog import DatasetInfo
 from emotion.datasets.label_sets import (
@@ -15,6 +16,7 @@ from emotion.datasets.label_sets import (
     check_labels,
     check_splits,
     check_teacher,
+    get_label_set,
     map_counts,
     missing_votes_error,
 )
@@ -23,7 +25,7 @@ from emotion.expressions import FERPLUS_LABELS
 from emotion.model_store.card import CARD_FILE, parse_card
 from emotion.model_store.store import ModelBundle
 from emotion.storage import read_json
-from emotion.training.classifier.networks.zoo import ArchitectureInfo
+from emotion.training.classifier.networks.zoo import ArchitectureInfo, get_architecture
 from emotion.translation.messages import gettext as _
 
 
@@ -57,11 +59,23 @@ def check_dataset(
 
 def max_batch_size(dataset: DatasetInfo, label_set: LabelSet) -> int:
     """Return how many training faces have one of the labels, at least 1; all of them where votes decide the labels."""
+    return max(1, int(_map_counts(dataset, label_set)[:, 0].sum()))
+
+
+def count_rows(dataset: DatasetInfo, network: str, label_set_name: str) -> int:
+    """Return how many faces of all splits a training reads or learns, as the configuration of its run has it."""
+    if get_architecture(network).is_native:  # it reads all faces; those without a label of one head may have another
+        return dataset.num_faces
+    return int(_map_counts(dataset, get_label_set(label_set_name)).sum())
+
+
+def _map_counts(dataset: DatasetInfo, label_set: LabelSet) -> NDArray[np.integer]:
+    """Return the faces of each label of a set in each split; of the data set where votes decide or none is left."""
     counts = np.array(dataset.counts)
     if not label_set.is_vote_based:
         with suppress(DataError):
             _, counts = map_counts(dataset.name, dataset.labels, counts, label_set)
-    return max(1, int(counts[:, 0].sum()))
+    return counts
 
 
 def check_teachers(teachers: Sequence[Path], dataset: DatasetInfo, *, has_votes: bool = False) -> None:

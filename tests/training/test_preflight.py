@@ -18,7 +18,7 @@ from emotion.errors import EmotionError
 from emotion.expressions import FER2013_LABELS
 from emotion.training.classifier import train
 from emotion.training.classifier.networks.zoo import get_architecture
-from emotion.training.preflight import check_dataset, check_teachers, max_batch_size
+from emotion.training.preflight import check_dataset, check_teachers, count_rows, max_batch_size
 from tests.training.making import dataset, random_images, to_arrays, write_image, write_npz
 
 
@@ -103,6 +103,12 @@ def test_the_largest_batch_is_all_training_faces_of_the_labels(tmp_path: Path) -
     sizes = {name: max_batch_size(entry, chosen) for name, chosen in LABEL_SETS.items()}
     assert sizes == {"fer2013": 70, "ferplus": 70, "four": 40, "four-normal": 40, "own": 70}
     assert max_batch_size(replace(entry, labels=tuple("abcdefg")), LABEL_SETS["four"]) == 70
+
+
+def test_the_rows_of_a_training_are_the_faces_of_its_labels(tmp_path: Path) -> None:
+    entry = get_dataset_info(write_npz(tmp_path / "a.npz", to_arrays(dataset(70, 7, 7))))
+    assert [count_rows(entry, "cnn-4conv", name) for name in ("four", "fer2013", "ferplus")] == [48, 84, 84]
+    assert count_rows(entry, "seresnet", "four") == 84
 
 
 def test_teachers_are_listed_by_their_cards(tmp_path: Path, make_bundle: Callable[..., Path]) -> None:

@@ -12,6 +12,7 @@ from emotion.formatting import format_duration
 from emotion.training import manager
 from emotion.training.classifier.config import TrainingPlan
 from emotion.training.classifier.cost_estimate import estimate_cost
+from emotion.training.preflight import count_rows
 from emotion.translation.messages import gettext as _
 from emotion.ui import messages
 
@@ -21,7 +22,8 @@ def show_cost_estimate(plan: TrainingPlan, info: DatasetInfo | None) -> None:
     if info is None:
         st.caption(_("Pick a data set to see time and memory."))
         return
-    cost = estimate_cost(plan, info.num_faces, num_classes=len(info.labels), runs_folder=manager.RUNS_FOLDER)
+    num_rows = count_rows(info, plan.network, plan.label_set)
+    cost = estimate_cost(plan, num_rows, num_classes=len(info.labels), runs_folder=manager.RUNS_FOLDER)
     columns = st.columns(3)
     columns[0].metric(_("Parameters"), f"{cost.num_parameters:,}", border=True, help=_("Weights of the network."))
     columns[1].metric(

@@ -13,6 +13,7 @@ from emotion.formatting import format_duration
 from emotion.training import manager
 from emotion.training.classifier.config import TrainingPlan
 from emotion.training.classifier.cost_estimate import estimate_cost
+from emotion.training.preflight import count_rows
 from emotion.training.sweep import manager as sweep_manager
 from emotion.training.sweep.records import SweepRequest
 from emotion.training.sweep.space import AUGMENTATION_STRENGTH, Choices, Dimension, Range, parse_space, suggest_space
@@ -58,7 +59,8 @@ def show_sweep_form(plan: TrainingPlan, info: DatasetInfo | None, errors: Sequen
             width = dimensions.get("width_factor")
             widest = max(plan.width_factor, width.high) if isinstance(width, Range) else plan.width_factor
             largest = replace(plan, width_factor=widest)
-            cost = estimate_cost(largest, info.num_faces, num_classes=len(info.labels), runs_folder=manager.RUNS_FOLDER)
+            num_rows = count_rows(info, plan.network, plan.label_set)
+            cost = estimate_cost(largest, num_rows, num_classes=len(info.labels), runs_folder=manager.RUNS_FOLDER)
             seconds = cost.total_seconds(plan.epochs) * (num_trials + 1)
             st.caption(
                 _("At most about {duration}; trials that are stopped early save a part of it.").format(
