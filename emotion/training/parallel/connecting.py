@@ -23,6 +23,7 @@ LOCAL_HOST: Final = "127.0.0.1"
 _WAIT_SECONDS: Final = 0.2  # for a worker, between two checks of whether to stop
 _CONNECT_SECONDS: Final = 600.0  # in which worker 0 must be there: it loads its data before
 _RETRY_SECONDS: Final = 0.5
+_CLOSE_SECONDS: Final = 5.0  # in which a thread ends that nothing holds up
 _READY: Final = b"ready"
 
 
@@ -86,11 +87,14 @@ def lead_group(
         listener = Listener((address.host, address.port), backlog=address.size)
     except OSError as error:
         raise JobError(f"{address} cannot be used ({error.strerror}); give a free port of this machine.") from error
+    arrived: Queue[Connection] = Queue()
+    acceptance = Thread(target=_accept_forever, args=(listener, address.token.encode(), arrived), daemon=True)
+    acceptance.start()
     try:
         start_workers(listener.address[1])  # pyright: ignore[reportArgumentType]
-        connections = _accept_all(listener, address, check)
+        connections = _greet_all(arrived, address, check)
     finally:
-        _close(listener)
+        _close(listener, acceptance)
     group = WorkerGroup(0, connections, address.size)
     try:
         yield group
@@ -101,9 +105,7 @@ def lead_group(
         group.end()
 
 
-def _accept_all(listener: Listener, address: GroupAddress, check: Callable[[], None]) -> list[Connection]:
-    arrived: Queue[Connection] = Queue()
-    Thread(target=_accept_forever, args=(listener, address.token.encode(), arrived), daemon=True).start()
+def _greet_all(arrived: Queue[Connection], address: GroupAddress, check: Callable[[], None]) -> list[Connection]:
     connections: dict[int, Connection] = {}
     while len(connections) < address.size - 1:
         check()
@@ -119,12 +121,13 @@ def _accept_all(listener: Listener, address: GroupAddress, check: Callable[[], N
     return [connections[rank] for rank in sorted(connections)]
 
 
-def _close(listener: Listener) -> None:
-    """Close a listener, and end the thread that waits at it, which keeps the port open on Linux."""
+def _close(listener: Listener, acceptance: Thread) -> None:
+    """Close a listener, and end the thread that waits at it: on Linux the port is open until this thread returns."""
     place: Any = listener.address
     listener.close()
     with suppress(OSError):
         socket.create_connection(place, timeout=_WAIT_SECONDS).close()
+    acceptance.join(_CLOSE_SECONDS)
 
 
 def _accept_forever(listener: Listener, key: bytes, arrived: Queue[Connection]) -> None:

@@ -96,8 +96,9 @@ def _show_controls(run: RunSummary) -> None:
         st.caption(":material/hourglass_empty: " + _("Finishing. The best epoch becomes the model and is evaluated."))
         return
     with st.container(horizontal=True):
+        # One key for both: two buttons are side by side for a moment, so that those beside them move away from a click.
         if run.state == "paused":
-            _show_button(_("Resume"), ":material/play_arrow:", "go", run, manager.unpause)
+            _show_button(_("Resume"), ":material/play_arrow:", "pause", run, manager.unpause)
         else:
             _show_button(_("Pause"), ":material/pause:", "pause", run, manager.pause)
         _show_button(
