@@ -42,6 +42,11 @@ class JobReporter:
         self._idle_since: float | None = None
 
     @property
+    def is_child(self) -> bool:
+        """Whether `start_job` started this process; requests in the folder are then for this process alone."""
+        return _is_started_for(self.folder)
+
+    @property
     def stop_requested(self) -> bool:
         """True once the job has to finish its step, keep its results and end; cheap enough for every step."""
         self._stop_noticed = self._stop_noticed or self._check_stop()

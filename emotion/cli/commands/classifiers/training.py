@@ -198,7 +198,8 @@ def train(options: TrainOptions) -> None:
     claim_result_folder(options.out, CLASSIFIER, inputs=given.inputs)
     bundle = None
     with run_job(options.out) as report:  # also around the checks, so that the folder holds their errors
-        clear_requests(options.out)  # left by a process that was killed
+        if not report.is_child:
+            clear_requests(options.out)  # left by a process that was killed
         plan = make_plan(options.config, given, fine_tune=options.fine_tune)
         with wait_for_slot(options.out, report) if options.queue else nullcontext(True) as has_slot:
             if has_slot:
