@@ -149,17 +149,33 @@ def pause(folder: Path) -> None:
     run = _require_run(folder)
     if not run.is_active:
         raise JobError(_("The run {name} is not active; only an active training can be paused.").format(name=run.name))
-    (folder / PAUSE_FILE).touch()
+    _touch(folder / PAUSE_FILE)
 
 
 def dismiss(folder: Path) -> None:
     """Hide a finished run among those that ended recently; it stays in the list of all runs."""
-    (folder / DISMISSED_FILE).touch()
+    if folder.is_dir():  # another window may have deleted it
+        _touch(folder / DISMISSED_FILE)
 
 
 def unpause(folder: Path) -> None:
     """End a pause."""
-    (folder / PAUSE_FILE).unlink(missing_ok=True)
+    try:
+        (folder / PAUSE_FILE).unlink(missing_ok=True)
+    except OSError as error:
+        raise _describe_refusal(folder, error) from error
+
+
+def _touch(path: Path) -> None:
+    try:
+        path.touch()
+    except OSError as error:
+        raise _describe_refusal(path.parent, error) from error
+
+
+def _describe_refusal(folder: Path, error: OSError) -> JobError:
+    text = _("{path} cannot be changed ({reason}); check the disk and the permissions.")
+    return JobError(text.format(path=folder, reason=error.strerror))
 
 
 def stop(folder: Path) -> Job:
@@ -194,7 +210,7 @@ def finish(folder: Path) -> None:
     if not (folder / CHECKPOINT_FILE).is_file():
         raise JobError(_("The run {name} has no whole epoch yet; train at least one.").format(name=run.name))
     if run.is_active:
-        (folder / FINISH_FILE).touch()
+        _touch(folder / FINISH_FILE)
         unpause(folder)
         return
     TrainingPlan.from_config(run.config)  # raises here rather than in the job

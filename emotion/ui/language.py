@@ -79,5 +79,6 @@ def _keep_choices() -> None:
     Upstream: no issue is known (1.67). Remove when select boxes name options by their index, as segmented controls do.
     """
     for key, value in list(st.session_state.items()):
-        if isinstance(value, str) or (isinstance(value, list) and all(isinstance(item, str) for item in value)):
+        # An empty list is no choice, and that of a file uploader may not be set.
+        if isinstance(value, str) or (isinstance(value, list) and value and all(isinstance(it, str) for it in value)):
             st.session_state[key] = value

@@ -85,9 +85,9 @@ def test_a_collection_is_opened_again_once_its_tables_are_joined(
     assert len(page.app.dataframe) == 1
 
 
-@pytest.mark.parametrize("name", ["", "missing"])
+@pytest.mark.parametrize("name", ["{folder}", "{folder}/missing", "~no-such-user/results", "{folder}/" + 300 * "x"])
 def test_a_folder_without_results_is_one_sentence(open_page: Open, tmp_path: Path, name: str) -> None:
-    page = open_page("collection", folder=str(tmp_path / name))
+    page = open_page("collection", folder=name.format(folder=tmp_path))
     assert len(page.app.error) == 1
     assert "holds no archive analysis" in page.words
     assert not page.app.exception

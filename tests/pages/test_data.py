@@ -389,6 +389,16 @@ def fill(page: Any, name: str) -> None:
     page.app.button(key="data_start").click().run()
 
 
+def test_all_data_sets_that_are_ready_are_reported(tmp_path: Path, sets: Path, open_page: Open) -> None:
+    page = open_page("data")
+    page.app.text_input(key="data_path").set_value(str(photos(tmp_path / "photos", {"happy": 12, "Grin": 3}))).run()
+    fill(page, "first")
+    shutil.copytree(ended(sets, "first").folder, ended(sets, "second").folder, dirs_exist_ok=True)
+    page.app.run()
+    assert not page.app.error
+    assert len(page.app.success) == 2
+
+
 def test_folder_starts_a_build_job(tmp_path: Path, sets: Path, open_page: Open) -> None:
     page = open_page("data")
     page.app.text_input(key="data_path").set_value(str(photos(tmp_path / "photos", {"happy": 12, "Grin": 3}))).run()
@@ -398,7 +408,8 @@ def test_folder_starts_a_build_job(tmp_path: Path, sets: Path, open_page: Open) 
     page.app.run()
     assert "The data set **first** is ready." in page.app.success[0].value
     assert list(sets.glob(".*")) == []
-    page.app.button(key="data_open").click().run()
+    [button] = [button for button in page.app.button if str(button.key).startswith("data_open_")]
+    button.click().run()
     assert charts(page) == 1
     assert load_dataset(sets / "first").label_names == ("happy", "grin")
 

@@ -188,7 +188,7 @@ def test_video_is_analyzed_end_to_end(here: Path, open_page: Open, tmp_path: Pat
 def test_videos_are_listed_and_opened(party: Path, add: Add, open_page: Open) -> None:
     one, other = add(party), add(party)
     page = open_page("video")
-    assert page.words.count("party.mp4") == 2
+    assert page.words.count("party.mp4") == 4  # also as what the buttons delete
     assert "0:04" in page.words
     page.app.button(key=f"video_open_{one}").click().run()
     assert page.app.query_params["video"] == one
@@ -198,12 +198,19 @@ def test_videos_are_listed_and_opened(party: Path, add: Add, open_page: Open) ->
     assert page.app.button(key=f"video_open_{other}")
 
 
+def find_popovers(block: Any) -> list[Any]:
+    """Return the blocks of all popovers in a block of a page."""
+    own = [block] if getattr(block, "type", "") == "popover" else []
+    return own + [found for child in getattr(block, "children", {}).values() for found in find_popovers(child)]
+
+
 def test_video_is_deleted_after_confirmation(here: Path, party: Path, add: Add, open_page: Open) -> None:
     one, other = add(party), add(party)
     page = open_page("video")
+    assert {one, other} == {block.proto.id.split("video_delete_menu_")[-1] for block in find_popovers(page.app.main)}
     page.app.button(key=f"video_delete_{one}").click().run()
     assert sorted(path.name for path in here.iterdir()) == [other]
-    assert page.words.count("party.mp4") == 1
+    assert page.words.count("party.mp4") == 2
     page.app.query_params["video"] = other
     page.app.run()
     page.app.button(key=f"video_delete_{other}").click().run()
@@ -406,6 +413,10 @@ def test_subtitles_can_be_limited_to_one_face(party: Path, add: Add, open_video:
     page.app.selectbox(key=f"video_subtitles_{name}").set_value(3).run()
     assert "Face 3: " in saved["party-Face-3.vtt"]
     assert "Face 1: " not in saved["party-Face-3.vtt"]
+    page.app.text_input(key=f"video_name_{name}_3").set_value("Anna").run()
+    chosen = page.app.selectbox(key=f"video_subtitles_{name}")
+    assert (chosen.value, chosen.proto.set_value, chosen.proto.raw_value) == (3, True, "Anna")  # tells the browser
+    assert not page.app.run().selectbox(key=f"video_subtitles_{name}").proto.set_value
 
 
 def test_face_is_hidden_and_shown_again(party: Path, add: Add, open_video: Visit) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -245,6 +246,23 @@ def test_names_that_cannot(name: str, runs: Path) -> None:
     with pytest.raises(JobError, match="cannot name a run"):
         manager.start_training(PLAN, name, runs)
     assert not runs.exists() or not list(runs.iterdir())
+
+
+def test_a_run_that_another_window_has_deleted_can_be_dismissed(runs: Path) -> None:
+    manager.dismiss(runs / "gone")
+    assert not (runs / "gone").exists()
+
+
+def test_a_disk_that_refuses_a_request_is_one_sentence(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, **_: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    runs.mkdir()
+    monkeypatch.setattr(Path, "touch", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    for action in (manager.dismiss, manager.unpause):
+        with pytest.raises(JobError, match=r"cannot be changed \(Permission denied\)"):
+            action(runs)
 
 
 def test_nothing_stays_of_what_cannot_start(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

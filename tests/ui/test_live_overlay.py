@@ -31,6 +31,19 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return calls
 
 
+def test_a_press_that_is_reported_twice_sets_one_marker(monkeypatch: pytest.MonkeyPatch) -> None:
+    session_state = dict[str, Any]()
+    callbacks: list[Any] = []
+    markers: list[bool] = []
+    monkeypatch.setattr(overlay, "_OVERLAY", lambda **call: callbacks.append(call["on_marker_change"]))
+    monkeypatch.setattr(st, "session_state", session_state)
+    overlay.show_overlay(SimpleNamespace(add_marker=lambda: markers.append(True)), LiveState())  # type: ignore[arg-type]
+    for pressed_at in (1041.5, 1041.5, 2300.0):
+        session_state["live_overlay"] = {"marker": pressed_at}
+        callbacks[0]()
+    assert len(markers) == 2
+
+
 def test_bars_are_those_of_the_two_largest_faces(shown: list[dict[str, Any]]) -> None:
     faces = (make_face(1, 0, 10), make_face(2, 40, 30), make_face(3, 70, 20))
     overlay.show_overlay(CONTROLLER, LiveState(faces=faces, frame_size=(100, 80)))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -93,19 +94,13 @@ class Collection:
                     folder=folder
                 )
             )
-        try:
+        with self._reading():
             self._connection = duckdb.connect(config=_CONFIG | {"temp_directory": tempfile.gettempdir()})
             for table, files in paths.items():
                 self._create_view(table, files)
             self._connection.execute(FACES_VIEW)
-            self.size = self._count()
-            self.expressions = [
-                row[0] for row in self._fetch("SELECT DISTINCT display_label FROM all_faces ORDER BY 1")
-            ]
-        except duckdb.Error as error:
-            raise DataError(
-                _("{folder} cannot be read ({reason}); analyze the archive again.").format(folder=folder, reason=error)
-            ) from error
+        self.size = self._count()
+        self.expressions = [row[0] for row in self._fetch("SELECT DISTINCT display_label FROM all_faces ORDER BY 1")]
 
     def count_expressions(self, selection: FaceFilter) -> pd.DataFrame:
         """Return `expression`, `count` and `share` (0 to 1), the most frequent first."""
@@ -225,20 +220,36 @@ class Collection:
         [[errors]] = self._fetch("SELECT count(*) FROM errors")
         return CollectionSize(files, videos, faces, errors)
 
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Raise `DataError` for files that are damaged, or that the end of the analysis has just removed."""
+        try:
+            yield
+        except duckdb.Error as error:
+            text = _("{folder} cannot be read ({reason}); open it once more, or analyze the archive again.")
+            reason = str(error).splitlines()[0]  # the others show the query
+            raise DataError(text.format(folder=self.folder, reason=reason)) from error
+
     def _query(self, sql: str, values: Sequence[Any] = ()) -> pd.DataFrame:
-        return self._connection.cursor().execute(sql, list(values)).df()
+        with self._reading():
+            return self._connection.cursor().execute(sql, list(values)).df()
 
     def _fetch_records(self, sql: str, values: Sequence[Any]) -> list[dict[str, Any]]:
-        cursor = self._connection.cursor().execute(sql, list(values))
-        names = [column[0] for column in cursor.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        with self._reading():
+            cursor = self._connection.cursor().execute(sql, list(values))
+            names = [column[0] for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     def _fetch(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
-        return self._connection.cursor().execute(sql, list(values)).fetchall()
+        with self._reading():
+            return self._connection.cursor().execute(sql, list(values)).fetchall()
 
 
 def _find_files(folder: Path, table: str) -> list[str]:
     """Return the Parquet files of a table: the complete ones, else those of the pieces that are done."""
-    complete = sorted(map(str, (folder / table).glob("part-*.parquet")))
-    has_pieces = (folder / PIECES_FOLDER).is_dir()  # the tables are being joined, and not complete yet
-    return sorted(map(str, (folder / PIECES_FOLDER).glob(f"{table}-*.parquet"))) if has_pieces else complete
+    try:
+        if (folder / PIECES_FOLDER).is_dir():  # the tables are being joined, and not complete yet
+            return sorted(map(str, (folder / PIECES_FOLDER).glob(f"{table}-*.parquet")))
+        return sorted(map(str, (folder / table).glob("part-*.parquet")))
+    except OSError:  # the name is too long
+        return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -36,7 +37,7 @@ def choose_folder() -> Path | None:
         return None
     if st.query_params.get("folder") != text:
         st.query_params["folder"] = text
-    return Path(text).expanduser()
+    return Path(os.path.expanduser(text))
 
 
 def open_collection(folder: Path) -> Collection | None:
@@ -83,10 +84,9 @@ def _fingerprint(folder: Path) -> tuple[int, int, bool]:
 
     They are removed at the end, when the tables are joined.
     """
-    path = folder / PIECES_FILE
-    if not path.is_file():
-        path = folder
-    if not path.exists():
+    try:
+        path = folder / PIECES_FILE
+        status = (path if path.is_file() else folder).stat()
+        return status.st_size, status.st_mtime_ns, (folder / PIECES_FOLDER).is_dir()
+    except OSError:  # there is none, or it may not be read, or the name is too long
         return (0, 0, False)
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns, (folder / PIECES_FOLDER).is_dir()

@@ -93,7 +93,11 @@ def _show_completed_job(job: Job) -> None:
             width="stretch",
         )
         st.button(
-            _("Open"), icon=":material/folder_open:", key="data_open", on_click=selection.select_dataset, args=(label,)
+            _("Open"),
+            icon=":material/folder_open:",
+            key=f"data_open_{job.folder.name}",
+            on_click=selection.select_dataset,
+            args=(label,),
         )
 
 

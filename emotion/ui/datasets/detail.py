@@ -84,7 +84,7 @@ def show_dataset(dataset_info: DatasetInfo) -> None:
 
 def _show_delete(dataset_info: DatasetInfo) -> None:
     """Offer to delete a data set that was built on this page."""
-    with st.popover(_("Delete"), icon=":material/delete:"):
+    with st.popover(_("Delete"), icon=":material/delete:", key=f"data_delete_menu_{dataset_info.name}"):
         st.write(_("Deletes the data set; the photos that it was built from stay. This cannot be undone."))
         if st.button(_("Delete for good"), key="data_delete"):
             with messages.error_box(_("deleting the data set")):

@@ -154,7 +154,7 @@ def _show_downloads(name: str, run: RunSummary, preds: Predictions | None) -> No
 
 def _show_delete(run: RunSummary) -> None:
     """Offer to delete the run."""
-    with st.popover(_("Delete"), icon=":material/delete:"):
+    with st.popover(_("Delete"), icon=":material/delete:", key=f"runs_delete_menu_{run.folder.name}"):
         st.write(_("Deletes this run with all that it learned. A copy among the models stays. This cannot be undone."))
         st.button(_("Delete for good"), key=f"runs_delete_{run.folder.name}", on_click=_on_delete, args=(run,))
 

@@ -191,7 +191,7 @@ def _make_column(name: str, dimension: Dimension) -> ColumnConfig:
 
 def _show_delete(sweep: SweepSummary) -> None:
     """Offer to delete a sweep."""
-    with st.popover(_("Delete this sweep"), icon=":material/delete:"):
+    with st.popover(_("Delete this sweep"), icon=":material/delete:", key=f"sweep_delete_menu_{sweep.folder.name}"):
         st.write(_("Deletes it with the runs of all its trials. Copies among the models stay. This cannot be undone."))
         st.button(
             _("Delete for good"), key=f"sweep_delete_{sweep.folder.name}", on_click=_on_delete, args=(sweep.folder,)

@@ -132,7 +132,7 @@ const follow = (root, layout) => {
     const target = event.composedPath()[0];
     if (event.key !== " " || !root.isBusy || target.closest?.(TYPED)) return;
     event.preventDefault(); // does not scroll during the countdown either
-    if (root.data.recording && !event.repeat) root.mark();
+    if (root.data.recording && !event.repeat) root.mark(event.timeStamp);
   };
   root.screen.onclick = () => (document.fullscreenElement ? document.exitFullscreen() : layout.requestFullscreen());
   document.addEventListener("keydown", onKey);
@@ -158,7 +158,7 @@ const releaseFocus = () => {
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".overlay");
   root.data = data;
-  root.mark = () => setTriggerValue("marker", true); // of this call; that of an earlier one has no effect
+  root.mark = (time) => setTriggerValue("marker", time); // of this call; that of an earlier one has no effect
   if (!root.firstChild) makeTree(root);
   const layout = root.getRootNode().host?.closest(".st-key-live_layout"); // none while the page removes it
   if (!root.end && layout) follow(root, layout);

@@ -231,7 +231,7 @@ def show_ended_runs(runs: list[RunSummary]) -> None:
 
 
 def _show_extension(run: RunSummary) -> None:
-    with st.popover(_("More epochs"), icon=":material/add:"):
+    with st.popover(_("More epochs"), icon=":material/add:", key=f"train_extension_{run.folder.name}"):
         count = st.number_input(_("Epochs"), 1, 10_000, max(1, run.epochs // 2), key=f"train_more_{run.folder.name}")
         action = partial(manager.extend, num_epochs=int(count))
         _show_button(_("Train further"), ":material/play_arrow:", "extend", run, action)

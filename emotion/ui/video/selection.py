@@ -184,6 +184,17 @@ def format_shares(shares: Mapping[str, float]) -> str:
     return format_list(texts) or _("not analyzed")
 
 
+def keep_choice(key: str, names: dict[int, str]) -> None:
+    """Set the choice of a select box anew where names have changed: the browser names an option by its text.
+
+    Call it before the select box, with the name of each option.
+    """
+    names_key = f"{key}_names"
+    if key in state and state.get(names_key) != names:
+        state[key] = state[key]
+    state[names_key] = names
+
+
 def choose_face(label: str, everyone: str, people: Sequence[Person], key: str) -> int | None:
     """Choose one of several people of a video by a select box.
 
@@ -199,6 +210,7 @@ def choose_face(label: str, everyone: str, people: Sequence[Person], key: str) -
     names = {person.track_id: person.name for person in people}
     if len(names) < 2:
         return None
+    keep_choice(key, names)
     return st.selectbox(
         label,
         [None, *names],

@@ -50,8 +50,10 @@ def _show_card(analysis: VideoAnalysis) -> None:
 
 def show_delete(analysis: VideoAnalysis) -> None:
     """Offer to delete a video and its analysis."""
-    with st.popover(_("Delete"), icon=":material/delete:"):
-        st.write(_("Deletes the video and its analysis. This cannot be undone."))
+    # Without a key an open one would become that of another video where the list changes.
+    with st.popover(_("Delete"), icon=":material/delete:", key=f"video_delete_menu_{analysis.folder.name}"):
+        text = _("Deletes the video **{name}** and its analysis. This cannot be undone.")
+        st.write(text.format(name=messages.escape_markdown(analysis.name)))
         if st.button(_("Delete for good"), key=f"video_delete_{analysis.folder.name}"):
             with messages.error_box(_("deleting the video")):
                 library.delete(analysis.folder)

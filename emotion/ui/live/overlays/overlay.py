@@ -18,6 +18,7 @@ from emotion.ui.live.overlays import ribbon
 
 BARS_KEY: Final = "live_bars"  # of the switch in the session state
 TIMELINE_KEY: Final = "live_timeline"
+_PRESSED_KEY: Final = "live_marker_pressed"  # of the time of the last press, in milliseconds of the browser
 _MAX_FACES: Final = 2  # with bars; more would hide the image
 _MAX_BARS: Final = 3
 
@@ -53,8 +54,16 @@ def show_overlay(controller: LiveController, live_state: LiveState | None) -> No
             "enter": _("Full screen"),
             "leave": _("Leave full screen"),
         },
-        on_marker_change=controller.add_marker,
+        on_marker_change=lambda: _add_marker(controller),
     )
+
+
+def _add_marker(controller: LiveController) -> None:
+    """Set one marker for a press of the space key, which a busy page can report twice, with the same time."""
+    pressed_at = st.session_state["live_overlay"]["marker"]
+    if st.session_state.get(_PRESSED_KEY) != pressed_at:
+        st.session_state[_PRESSED_KEY] = pressed_at
+        controller.add_marker()
 
 
 def _make_bars(live_state: LiveState) -> list[dict[str, Any]]:

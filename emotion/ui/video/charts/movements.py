@@ -12,6 +12,7 @@ from emotion.formatting import format_clock, format_percent
 from emotion.movements import CURVES
 from emotion.translation.messages import gettext as _
 from emotion.ui import components
+from emotion.ui.video import selection
 from emotion.video.analysis import VideoAnalysis
 from emotion.video.curves.movements import MIN_SMILE
 from emotion.video.people import Person
@@ -25,11 +26,13 @@ def show_movements(analysis: VideoAnalysis, visible_people: Sequence[Person]) ->
     names = {person.track_id: person.name for person in visible_people}
     track_id = longest.track_id
     if len(names) > 1:
+        key = f"video_movements_{analysis.folder.name}"
+        selection.keep_choice(key, names)
         track_id = st.selectbox(
             _("Face"),
             list(names),
             list(names).index(track_id),
-            key=f"video_movements_{analysis.folder.name}",
+            key=key,
             width=240,
             format_func=lambda option: str(names.get(option, option)),
         )
