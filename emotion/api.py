@@ -85,9 +85,10 @@ def analyze_images(
     """
     check_count("batch_size", batch_size, 1)
     _check_settings(settings)
-    if isinstance(images, str | bytes | Path) or not isinstance(images, Iterable):
+    is_image = isinstance(images, str | bytes | bytearray | Path) or hasattr(images, "read")
+    if is_image or getattr(images, "ndim", 1) in (2, 3) or not isinstance(images, Iterable):
         raise SettingsError(
-            f"The images are {str(images)[:60]!r}; expected an iterable; analyze_image takes one image."
+            f"The images are {str(images)[:60]!r}; expected an iterable of images, as a list; analyze_image takes one."
         )
     analyze = partial(analyze_image, order=order, settings=settings, analyzer=analyzer or _load_default_analyzer())
     return _map_batches(analyze, iter(images), batch_size)
@@ -144,8 +145,8 @@ def analyze_video(
         raise SettingsError(
             f"The setting on_progress is {on_progress!r}; expected a function of one argument, or None."
         )
-    if not isinstance(path, str | Path):
-        raise VideoError(f"The video is of the type {type(path).__name__}; expected a path.")
+    if not isinstance(path, str | Path) or not str(path):
+        raise VideoError(f"The video is {path!r}; expected the path of a file.")
     if output is not None and not isinstance(output, str | Path):
         raise SettingsError(f"The setting output is {output!r}; expected the path of a folder, or None.")
     if time_range is not None and not isinstance(time_range, TimeRange):

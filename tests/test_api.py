@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import json
 import shutil
 import subprocess
@@ -281,6 +282,9 @@ WRONG_CALLS: dict[str, tuple[type[EmotionError], Callable[[Path], Any]]] = {
     ),
     "unknown head": (SettingsError, lambda folder: emotion.analyze_image(IMAGE, settings=AnalyzerSettings(head="x"))),
     "one path as images": (SettingsError, lambda folder: emotion.analyze_images(str(SAMPLE_IMAGE))),
+    "one array as images": (SettingsError, lambda folder: emotion.analyze_images(np.zeros((9, 9, 3), np.uint8))),
+    "a file as images": (SettingsError, lambda folder: emotion.analyze_images(io.BytesIO(b"P5"))),  # type: ignore[arg-type]
+    "no video path": (VideoError, lambda folder: emotion.analyze_video("")),
     "number as images": (SettingsError, lambda folder: emotion.analyze_images(7)),  # type: ignore[arg-type]
     "batch size 0": (SettingsError, lambda folder: emotion.analyze_images([], batch_size=0)),
     "batch size as text": (SettingsError, lambda folder: emotion.analyze_images([], batch_size="2")),  # type: ignore[arg-type]

@@ -65,7 +65,10 @@ def faces_table(
         for file, faces in photos
         for number, face in enumerate(faces, 1)
     ]
-    return pd.DataFrame(rows, columns=[*FACE_COLUMNS, *score_columns(labels), *columns])
+    table = pd.DataFrame(rows, columns=[*FACE_COLUMNS, *score_columns(labels), *columns])
+    floats = ("confidence", "detection_score", *score_columns(labels), *columns)
+    types = dict.fromkeys(("face_index", "x1", "y1", "x2", "y2"), "int64") | dict.fromkeys(floats, "float64")
+    return table.astype(types)  # without a face they would be objects
 
 
 def feature_values(features: FaceFeatures | None) -> dict[str, float]:

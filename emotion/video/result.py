@@ -52,8 +52,13 @@ class VideoResult:
 
     @cached_property
     def frames(self) -> tuple[FrameResult, ...]:
-        """The processed frames in order, with the faces as they are shown; landmarks are not stored."""
-        records = map(json.loads, self._analysis.frame_log.iter_lines())
+        """The processed frames in order, with the faces as they are shown: of merged people, and without hidden ones.
+
+        Landmarks are not stored.
+        """
+        from emotion.video.outputs.exports import iter_frame_lines
+
+        records = map(json.loads, iter_frame_lines(self._analysis))
         return tuple(
             FrameResult(record["index"], record["timestamp"], tuple(map(serialization.face_from_dict, record["faces"])))
             for record in records
@@ -66,8 +71,10 @@ class VideoResult:
 
     @property
     def people(self) -> tuple[Person, ...]:
-        """The tracks with the times and expressions of each, in order of appearance."""
-        return tuple(self._analysis.people())
+        """The people who are not hidden, with the times and expressions of each, in order of appearance."""
+        from emotion.video.outputs.exports import list_visible_people
+
+        return tuple(list_visible_people(self._analysis))
 
     @property
     def highlights(self) -> tuple[Highlight, ...]:

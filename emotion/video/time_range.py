@@ -75,14 +75,28 @@ class TimeRange:
         return max(0.0, (end_time if self.end is None else min(end_time, self.end)) - self.start)
 
     def iter_frames(self, video: VideoReader) -> Iterator[tuple[int, float, TimedFrame]]:
-        """Yield index and second, both counted from the start of the part, and frame, of each frame of the part."""
+        """Yield index and second, both counted from the start of the part, and frame, of each frame of the part.
+
+        The first one is the frame on display at the start where it stays for longer than a frame of the average rate,
+        as in videos of slides, or where no other is in the part.
+        """
         if self.start > 0 and video.info.container in _SEEKABLE_CONTAINERS:
             video.seek(self.start)
-        index = 0
+        frame_seconds = 1 / video.info.fps if video.info.fps else 0.0
+        index, displayed = 0, None
         for frame in video.frames():
-            if self.end is not None and frame.timestamp >= self.end - _TIME_TOLERANCE:
-                return
-            if frame.timestamp >= self.start - _TIME_TOLERANCE:
-                yield index, max(0.0, round(frame.timestamp - self.start, 6)), frame
+            if frame.timestamp < self.start - _TIME_TOLERANCE:
+                displayed = frame
+                continue
+            is_over = self.end is not None and frame.timestamp >= self.end - _TIME_TOLERANCE
+            if displayed is not None and (is_over or frame.timestamp - self.start > frame_seconds):
+                yield index, 0.0, displayed
                 index += 1
+            displayed = None
+            if is_over:
+                return
+            yield index, max(0.0, round(frame.timestamp - self.start, 6)), frame
+            index += 1
             del frame  # it is not kept in memory while the next one is decoded
+        if displayed is not None and displayed.timestamp + frame_seconds > self.start:
+            yield index, 0.0, displayed

@@ -160,6 +160,8 @@ def test_scores_table_has_the_order_of_the_classifier(face: Face, rows: list[tup
 
 
 def test_csv_without_faces_has_a_header() -> None:
+    types = tables.faces_table([], ["happy"])[["face_index", "confidence", "x1", "score_happy"]].dtypes
+    assert types.astype(str).tolist() == ["int64", "float64", "int64", "float64"]
     assert tables.to_csv(tables.faces_table([])) == MARK + ",".join(COLUMNS) + "\n"
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,6 +53,29 @@ def test_an_end_behind_the_video_is_its_end(analyzed: Analyze, moving_video: Pat
     analysis = analyzed(moving_video, time_range=TimeRange(3.5, 99.0))
     assert analysis.num_frames == 5
     assert analysis.duration == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("timestamps", "time_range", "expected"),
+    [
+        ([0.0, 0.1, 0.2, 4.0, 4.1], TimeRange(1.0, 2.0), {0.0: 0.2}),
+        ([0.0, 0.1, 0.2, 4.0, 4.1], TimeRange(1.0), {0.0: 0.2, 3.0: 4.0, 3.1: 4.1}),
+        ([0.0, 0.1, 0.2, 0.3], TimeRange(0.11, 0.19), {0.0: 0.1}),
+        ([0.0, 0.1, 0.2, 0.3], TimeRange(0.15), {0.05: 0.2, 0.15: 0.3}),
+        ([0.0, 0.1, 0.2, 0.3], TimeRange(0.35), {0.0: 0.3}),
+        ([0.0, 0.1, 0.2, 0.3], TimeRange(0.1, 0.3), {0.0: 0.1, 0.1: 0.2}),
+        ([0.0, 0.1], TimeRange(7.0), {}),
+    ],
+)
+def test_a_part_begins_with_the_frame_on_display(
+    timestamps: list[float], time_range: TimeRange, expected: dict[float, float]
+) -> None:
+    """A frame of slides or of a call stays for seconds; the second in the part, and that in the video."""
+    frames = [SimpleNamespace(timestamp=timestamp) for timestamp in timestamps]
+    video: Any = SimpleNamespace(info=SimpleNamespace(container="avi", fps=10.0), frames=lambda: iter(frames))
+    found = list(time_range.iter_frames(video))
+    assert [index for index, _, _ in found] == list(range(len(expected)))
+    assert {second: frame.timestamp for _, second, frame in found} == pytest.approx(expected)
 
 
 def test_a_start_behind_the_video_is_refused(analyze: Analyze, moving_video: Path) -> None:

@@ -91,15 +91,15 @@ def to_json(analysis: VideoAnalysis, *, with_features: bool = True) -> str:
         "created_at": analysis.created_at.isoformat(timespec="seconds"),
         "video": info and vars(info),
         "summary": {name: value for name, value in analysis.summary.items() if name != "faces"},
-        "people": [_to_json_dict(vars(person)) for person in _list_visible_people(analysis)],
+        "people": [_to_json_dict(vars(person)) for person in list_visible_people(analysis)],
         "highlights": [_to_json_dict(vars(highlight)) for highlight in analysis.highlights()],
         "markers": [_to_json_dict(vars(marker)) for marker in read_markers(analysis.folder)],
     }
-    return serialization.stream_to_json(header, _iter_frame_lines(analysis, with_features))
+    return serialization.stream_to_json(header, iter_frame_lines(analysis, with_features))
 
 
-def _iter_frame_lines(analysis: VideoAnalysis, with_features: bool) -> Iterator[str]:
-    """Yield the frames of the log after identity edits."""
+def iter_frame_lines(analysis: VideoAnalysis, with_features: bool = True) -> Iterator[str]:
+    """Yield the frames of the log as JSON, after identity edits."""
     edits, are_features_left_out = analysis.identity_edits, analysis.has_features and not with_features
     if not edits.merged_into and not edits.hidden and not are_features_left_out:
         yield from analysis.frame_log.iter_lines()
@@ -117,7 +117,8 @@ def _iter_frame_lines(analysis: VideoAnalysis, with_features: bool) -> Iterator[
         yield json.dumps(frame, ensure_ascii=False, allow_nan=False)
 
 
-def _list_visible_people(analysis: VideoAnalysis) -> list[Person]:
+def list_visible_people(analysis: VideoAnalysis) -> list[Person]:
+    """Return the people whom nobody has hidden, in order of appearance."""
     return [person for person in analysis.people() if not person.is_hidden]
 
 
@@ -145,7 +146,7 @@ def to_vtt(analysis: VideoAnalysis, track_id: int | None = None) -> str:
     Raises:
         EmotionError: The face does not exist or is hidden.
     """
-    people = _list_visible_people(analysis)
+    people = list_visible_people(analysis)
     if track_id is not None:
         people = [person for person in people if person.track_id == track_id]
         if not people:
@@ -209,7 +210,7 @@ def zip_thumbnails(analysis: VideoAnalysis) -> bytes:
 
 def _assign_file_names(analysis: VideoAnalysis) -> Iterator[tuple[Person, str]]:
     """Yield the visible people, each with a unique file name."""
-    people = _list_visible_people(analysis)
+    people = list_visible_people(analysis)
     names = make_unique_names([serialization.sanitize_filename(person.name) for person in people])
     yield from zip(people, names, strict=True)
 
